@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// super_frame.hpp - an Ethernet frame as the kernel's TAP hands it over: bytes plus what is still to be done to them.
+//
+// `offload` mirrors struct virtio_net_hdr (linux/virtio_net.h), decoded; os formats and parses the ten bytes, core
+// interprets the fields. A plain frame has a default offload.
+#pragma once
+
+#include <lanloom/base/bytes.hpp>
+
+#include <cstdint>
+
+namespace lanloom {
+
+enum class gso_kind : std::uint8_t { none = 0, tcp4 = 1, tcp6 = 4, udp = 5 };  // values of virtio_net_hdr.gso_type
+
+struct offload {
+  bool partial_checksum = false;  // the L4 field holds the folded pseudo-header sum; the rest is to be added
+  gso_kind gso = gso_kind::none;
+  bool ecn = false;
+  std::uint16_t header_length = 0;    // a hint only
+  std::uint16_t segment_size = 0;     // payload bytes per segment when gso != none
+  std::uint16_t checksum_start = 0;   // offset in the frame where summing starts
+  std::uint16_t checksum_offset = 0;  // offset of the field from there
+  bool operator==(const offload&) const = default;
+};
+
+// Bytes that stay writable in front of a frame handed to core, for headers.
+inline constexpr std::size_t frame_headroom = 128;
+
+// A frame of at most 65557 bytes with `frame_headroom` writable bytes before bytes.data(). Borrowed: valid for the
+// call.
+struct super_frame {
+  bytes_span bytes;
+  offload meta;
+};
+
+// Datagrams of one sender as the kernel's UDP_GRO hands them over: all `stride` bytes long but the last, which may be
+// shorter. A lone datagram has stride == bytes.size(). Borrowed; opened in place.
+struct datagram_train {
+  bytes_span bytes;
+  std::size_t stride = 0;
+};
+
+}  // namespace lanloom
