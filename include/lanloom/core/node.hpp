@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// node.hpp - the protocol of one host, sans-IO: bytes and clock readings in, an outbox out.
+//
+// The control plane (peers, handshakes, timers, endpoints) around one lane, the data plane. Grammar: on_* are inputs,
+// nouns are questions, verbs are commands. After any input or command the outbox is carried out and cleared.
+// Invariants: (1) same inputs and same random source, same outputs; (2) an initiation costs a peer's state only after
+// it verified, and no reply is larger than its cause; (3) handshakes are computed by work(), one a call, so that frames
+// flow between them; their queue is bounded. Thread: one. Owns everything of core. Throws only from the constructor.
+// Spec: PROTOCOL.md 5.
+#pragma once
+
+#include <lanloom/core/peer.hpp>
+#include <lanloom/crypto/random.hpp>
+
+#include <map>
+
+namespace lanloom::core {
+
+struct node_config {
+  crypto::key_pair keys;
+  std::string network = "lan";
+  std::optional<crypto::secret<32>> network_secret;
+  std::uint8_t suites = wire::suite_bit_chacha20_poly1305;  // offered and accepted
+  std::uint16_t mtu = 1500;
+  std::vector<wire::mac_address> own_macs;
+};
+
+class node {
+ public:
+  static constexpr std::size_t max_waiting_handshakes = 64;
+  static constexpr std::chrono::milliseconds accept_gap{20};
+  static constexpr std::chrono::milliseconds start_pace{2};  // between the first initiations to different peers
+  static constexpr std::chrono::seconds initiation_life{20};
+  static constexpr unsigned notice_burst = 10;  // of one peer; then one in notice_pace: no peer fills a log
+  static constexpr std::chrono::seconds notice_pace{10};
+  static constexpr unsigned unreachable_after = 5;  // initiations without an answer
+  static constexpr std::size_t max_peers = 1024;
+
+  // REQUIRES peers with distinct keys, none ours, at most max_peers.
+  node(node_config config, std::vector<peer_config> peers, crypto::random source, instant at);
+  node(const node&) = delete;
+  node& operator=(const node&) = delete;
+
+  // Inputs.
+  void on_frame(const super_frame& frame, time_point now, outbox& out);
+  void on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out);
+  void on_timer(instant at, outbox& out);
+  void on_too_large(peer_id peer, std::size_t size) noexcept { lane_.on_too_large(peer, size); }
+  void on_lost(drop reason, std::uint64_t packets) noexcept { lane_.drops().count(reason, packets); }
+
+  // Commands.
+  bool work(instant at, outbox& out);  // computes one waiting handshake; whether more wait
+  void say_bye(time_point now, outbox& out);
+
+  // Questions.
+  [[nodiscard]] time_point next_timer() const noexcept { return std::min(next_, lane_.wake()); }
+  [[nodiscard]] bool has_work() const noexcept { return waiting_count_ > 0; }
+  [[nodiscard]] std::vector<peer_status> peers(time_point now) const;
+  [[nodiscard]] const lane& data_plane() const noexcept { return lane_; }
+
+ private:
+  struct waiting {
+    endpoint from;
+    std::uint16_t size = 0;
+    std::array<std::uint8_t, wire::initiation_size + wire::max_tlv_bytes> bytes;
+  };
+
+  void settle(time_point now, outbox& out);
+  void on_event(const lane::event& e, time_point now, outbox& out);
+  drop on_handshake(bytes_view datagram, const endpoint& from) noexcept;
+  void on_confirmed(peer_id id, session_id session, const endpoint& from, time_point now, outbox& out);
+  void on_moved(peer_id id, const endpoint& from, time_point now, outbox& out);
+  void on_pong(peer_id id, std::uint64_t token, const endpoint& from, time_point now, outbox& out);
+  void on_bye(peer_id id, session_id session, time_point now, outbox& out);
+
+  drop on_initiation(const waiting& message, time_point now, outbox& out);
+  drop on_response(const waiting& message, time_point now, outbox& out);
+  [[nodiscard]] std::optional<peer_id> awaiting(session_id index) const noexcept;
+  void install(peer_id id, session_id index, bool initiator, agreement&& keys, time_point now);
+  void say(peer_id id, outbox::notice::kind what, time_point now, outbox& out);
+  void established(peer_id id, const endpoint& from, time_point now, outbox& out);
+  void retire(peer_id id, const slots::retired& ids) noexcept;
+
+  void on_peer_timer(peer_id id, instant at, outbox& out);
+  void send_initiation(peer_id id, instant at, outbox& out);
+  [[nodiscard]] time_point deadline(peer_id id, time_point now) const noexcept;
+  [[nodiscard]] const crypto::secret<32>& psk_of(const peer& p) const noexcept;
+  [[nodiscard]] double random_fraction() noexcept;
+  void refresh(peer_id id, time_point now) noexcept { next_ = std::min(next_, deadline(id, now)); }
+
+  crypto::random random_;
+  network network_;
+  self self_;
+  network::mac1_key own_mac1_;
+  std::vector<peer> peers_;
+  std::map<crypto::public_key, peer_id> by_key_;
+  lane lane_;
+  std::vector<waiting> waiting_;  // ring
+  std::size_t waiting_first_ = 0;
+  std::size_t waiting_count_ = 0;
+  time_point next_ = time_point::max();
+};
+
+}  // namespace lanloom::core

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// outbox.hpp - what a turn of core wants done: datagrams to send, frames to write, notices to log.
+//
+// Filled by node's inputs, carried out and cleared by whoever owns the sockets. Invariants: (1) all memory is taken at
+// construction, and what does not fit is refused (drop::outbox_full); (2) datagrams live in the outbox; a frame's
+// slices are borrowed from the input that produced it, so they are written before that input's buffer is used again.
+#pragma once
+
+#include <lanloom/base/bytes.hpp>
+#include <lanloom/base/endpoint.hpp>
+#include <lanloom/base/super_frame.hpp>
+#include <lanloom/core/ids.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace lanloom::core {
+
+class outbox {
+ public:
+  static constexpr std::size_t min_arena = 1024 * 1024;
+  static constexpr std::size_t max_trains = 2048;
+  static constexpr std::size_t max_slices = 8192;
+  static constexpr std::size_t max_notices = 256;
+
+  // Datagrams to one address: all `stride` bytes but the last, which may be shorter.
+  struct train {
+    endpoint to;
+    peer_id peer;
+    bytes_view bytes;
+    std::size_t stride;
+  };
+  // One frame for the TAP.
+  struct frame {
+    offload meta;
+    std::span<const bytes_view> slices;
+  };
+  // Something worth a log line.
+  struct notice {
+    enum class kind { established, lost, left, moved, silent, mtu_differs } what;
+    peer_id peer;
+    endpoint where;
+  };
+
+  // `flood`: bytes of datagrams that one frame to all peers becomes; they fit even when it is_filling().
+  explicit outbox(std::size_t flood = 0);
+
+  // `size` free bytes of the arena, the same until they are pushed; empty when there are not as many, or no place for
+  // another train.
+  [[nodiscard]] bytes_span room(std::size_t size) noexcept;
+  // Queues the first `size` bytes of the room just given.
+  void push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept;
+  // Keeps the first `size` bytes of the room just given for a frame.
+  [[nodiscard]] bytes_span keep(std::size_t size) noexcept;
+  // False when full.
+  [[nodiscard]] bool push_frame(const offload& meta, std::span<const bytes_view> slices) noexcept;
+  void push_notice(notice::kind what, peer_id peer, const endpoint& where) noexcept;  // beyond the bound: forgotten
+
+  [[nodiscard]] std::span<const train> trains() const noexcept { return trains_; }
+  [[nodiscard]] std::span<const frame> frames() const noexcept { return frames_; }
+  [[nodiscard]] std::span<const notice> notices() const noexcept { return notices_; }
+  [[nodiscard]] bool empty() const noexcept { return trains_.empty() && frames_.empty() && notices_.empty(); }
+  // Whether it is time to carry things out before giving core more input.
+  [[nodiscard]] bool is_filling() const noexcept;
+  void clear() noexcept;
+
+ private:
+  std::size_t arena_bytes_;
+  std::unique_ptr<std::uint8_t[]> arena_;
+  std::size_t used_ = 0;
+  std::vector<train> trains_;
+  std::vector<frame> frames_;
+  std::vector<bytes_view> slices_;
+  std::vector<notice> notices_;
+};
+
+}  // namespace lanloom::core

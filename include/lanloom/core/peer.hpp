@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// peer.hpp - what the control plane knows of one peer: who it is, its sessions' places, the handshake under way.
+//
+// A plain record of node's; the rules that move it are node's. Its traffic is lane::link. Owner: node.
+#pragma once
+
+#include <lanloom/core/handshake.hpp>
+#include <lanloom/core/lane.hpp>
+#include <lanloom/core/retry.hpp>
+#include <lanloom/core/slots.hpp>
+
+#include <string>
+
+namespace lanloom::core {
+
+// As configured.
+struct peer_config {
+  std::string name;
+  crypto::public_key key;
+  std::optional<crypto::secret<32>> psk;
+  std::optional<endpoint> remote;      // none: the peer calls us
+  std::chrono::seconds keepalive{25};  // 0: off
+};
+
+struct peer {
+  peer_config config;
+  network::mac1_key mac1;
+  slots sessions;
+  retry attempts;
+
+  struct pending {
+    initiation handshake;
+    time_point sent;
+    endpoint to;
+  };
+  std::optional<pending> under_way;
+
+  // A new address of the peer that is being tried.
+  struct probe {
+    std::uint64_t token;
+    endpoint at;
+  };
+  std::optional<probe> moving;
+
+  wire::tai64n sent_stamp;               // of our last initiation
+  wire::tai64n last_stamp;               // of its initiations
+  endpoint answered;                     // where the initiation of the next session came from
+  std::optional<time_point> accepted;    // when the last one was
+  std::optional<time_point> handshaken;  // when the last session was made
+  std::optional<std::uint16_t> lan_mtu;  // as it says
+  duration jitter{};                     // of the dead-peer timer
+  bool up = false;                       // last notice said so
+  unsigned notices = 0;                  // that it may still cause
+  time_point last_notice{};              // when the last of them was earned
+};
+
+// For `lanloom status`.
+struct peer_status {
+  enum class state { established, idle, handshaking, unreachable };
+
+  std::string name;
+  crypto::public_key key;
+  state now = state::idle;
+  std::optional<endpoint> remote;
+  std::optional<crypto::suite> suite;
+  std::optional<duration> since_handshake;
+  std::optional<duration> since_received;
+  std::optional<std::uint16_t> lan_mtu;
+  std::uint16_t path_mtu = 0;
+  unsigned unanswered_initiations = 0;
+  traffic counters;
+};
+
+}  // namespace lanloom::core

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// staging.hpp - known-unicast frames that wait for their peer's session.
+//
+// Bounds: 32 frames and 256 KiB per peer, 8 MiB in all. In order of arrival. A full queue loses its oldest frame, so
+// that what a peer gets after a long silence is recent.
+#pragma once
+
+#include <lanloom/base/bytes.hpp>
+#include <lanloom/core/ids.hpp>
+
+#include <vector>
+
+namespace lanloom::core {
+
+class staging {
+ public:
+  static constexpr std::size_t max_frames_per_peer = 32;
+  static constexpr std::size_t max_bytes_per_peer = 256 * 1024;
+  static constexpr std::size_t max_bytes = 8 * 1024 * 1024;
+
+  explicit staging(std::size_t peers);
+
+  // Keeps a copy. Returns how many frames were lost to a bound: older ones of this peer, or the frame itself.
+  [[nodiscard]] std::size_t push(peer_id peer, bytes_view frame);
+  [[nodiscard]] bool empty(peer_id peer) const noexcept;
+  // Takes all frames of a peer, oldest first; each has frame_headroom bytes in front of the frame.
+  [[nodiscard]] std::vector<std::vector<std::uint8_t>> take(peer_id peer) noexcept;
+  // Discards a peer's frames; how many there were.
+  std::size_t discard(peer_id peer) noexcept;
+
+ private:
+  struct queue {
+    std::vector<std::vector<std::uint8_t>> frames;
+    std::size_t bytes = 0;  // of frames, without headroom
+  };
+
+  std::vector<queue> queues_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace lanloom::core

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lanloom/core/lane.hpp>
+
+#include <lanloom/crypto/random.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cassert>
+
+namespace lanloom::core {
+
+namespace {
+// previous, current, next, one being added and a handshake under way, and room to spare.
+constexpr std::size_t places_per_peer = 8;
+
+constexpr std::array<std::uint16_t, 5> path_steps{1500, 1400, 1280, 900, 576};
+
+// What every path carries, by address family.
+std::uint16_t least_path(const endpoint& to) noexcept { return to.is_v4() ? 576 : 1280; }
+// IP and UDP headers of a datagram.
+std::size_t underlay_headers(const endpoint& to) noexcept { return (to.is_v4() ? 20U : 40U) + 8U; }
+// Bytes of plaintext that one datagram to `to` carries.
+std::size_t capacity(const endpoint& to, std::uint16_t path_mtu) noexcept {
+  return std::max(path_mtu, least_path(to)) - underlay_headers(to) - wire::data_overhead;
+}
+}  // namespace
+
+struct lane::addressed {
+  peer_id peer;
+  session_id session;
+  std::uint64_t counter;
+  const endpoint& from;
+};
+
+lane::lane(std::size_t peers, std::uint16_t mtu, std::vector<wire::mac_address> own, crypto::random& source)
+    : max_frame_(mtu + wire::frame_allowance),
+      own_(std::move(own)),
+      links_(peers),
+      places_(std::bit_ceil(std::max<std::size_t>(peers, 1) * places_per_peer)),
+      fdb_(source),
+      reassembly_(max_frame_),
+      staging_(peers) {
+  events_.reserve(max_events);
+  std::sort(own_.begin(), own_.end());
+}
+
+// ---- out: TAP to underlay
+
+void lane::on_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
+  tap_.tx_frames += 1;
+  tap_.tx_bytes += frame.bytes.size();
+  drops_.count(switch_frame(frame, now, out));
+}
+
+drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
+  const auto header = wire::parse_ethernet(frame.bytes);
+  if (!header) return drop::short_frame;
+  if (frame.meta.gso != gso_kind::none) return drop::bad_offload;
+  if (frame.bytes.size() > max_frame_) return drop::long_frame;
+  if (frame.meta.partial_checksum &&
+      !wire::complete_checksum(frame.bytes, frame.meta.checksum_start, frame.meta.checksum_offset)) {
+    return drop::bad_offload;
+  }
+  if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
+  fdb_.learn(header->source, header->vlan, local_port, now);
+
+  if (!header->destination.is_group()) {
+    if (const auto where = fdb_.lookup(header->destination, header->vlan, now)) {
+      if (!where->peer) return drop::local_destination;
+      return send_frame(*where->peer, frame.bytes, true, now, out);
+    }
+  }
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    drops_.count(send_frame(peer_id{static_cast<std::uint16_t>(i)}, frame.bytes, false, now, out));
+  }
+  return drop::none;
+}
+
+drop lane::send_frame(peer_id peer, bytes_span frame, bool may_wait, time_point now, outbox& out) noexcept {
+  link& to = links_[peer.value];
+  session* under = find_mutable(to.sending);
+  if (under != nullptr && under->can_send(now, wire::max_fragments))
+    return seal_frame(to, *under, peer, frame, now, out);
+  want(peer);
+  if (!may_wait) return drop::no_session;
+  drops_.count(drop::staging_full, staging_.push(peer, frame));
+  return drop::none;
+}
+
+drop lane::seal_frame(link& to, session& under, peer_id peer, bytes_span frame, time_point now, outbox& out) noexcept {
+  const std::size_t room = capacity(*to.remote, to.path_mtu);
+  std::size_t stride = 0;
+  std::size_t used = 0;
+
+  if (wire::frames_header_size + frame.size() <= room) {
+    stride = wire::frames_header_size + frame.size() + wire::data_overhead;
+    const bytes_span sealed = out.room(stride);
+    if (sealed.empty()) return drop::outbox_full;
+    used = under.seal(1, sealed, stride, [&](std::size_t) noexcept {
+      std::uint8_t* record = frame.data() - wire::frames_header_size;
+      wire::format_frames_header(std::span<std::uint8_t, wire::frames_header_size>(record, wire::frames_header_size),
+                                 static_cast<std::uint16_t>(frame.size()));
+      return bytes_view(record, wire::frames_header_size + frame.size());
+    });
+  } else {
+    const std::size_t most = room - wire::fragment_header_size;
+    const std::size_t slice = (frame.size() - 1) / ((frame.size() + most - 1) / most) + 1;
+    const std::size_t count = (frame.size() + slice - 1) / slice;
+    if (count > wire::max_fragments) return drop::long_frame;
+    stride = wire::fragment_header_size + slice + wire::data_overhead;
+    const bytes_span sealed = out.room(count * stride);
+    if (sealed.empty()) return drop::outbox_full;
+    // Each slice's header is stamped over the tail of the slice before it, which is sealed by then; the bytes are put
+    // back because a flood sends the frame to further peers.
+    std::array<std::uint8_t, wire::fragment_header_size> covered{};
+    std::uint8_t* stamped = nullptr;
+    const auto uncover = [&]() noexcept {
+      if (stamped != nullptr) std::copy(covered.begin(), covered.end(), stamped);
+    };
+    used = under.seal(count, sealed, stride, [&](std::size_t k) noexcept {
+      uncover();
+      stamped = frame.data() + k * slice - wire::fragment_header_size;
+      std::copy_n(stamped, covered.size(), covered.begin());
+      wire::format_fragment_header(std::span<std::uint8_t, wire::fragment_header_size>(stamped, covered.size()),
+                                   static_cast<std::uint8_t>(k), static_cast<std::uint8_t>(count));
+      return bytes_view(stamped, wire::fragment_header_size + std::min(slice, frame.size() - k * slice));
+    });
+    uncover();
+  }
+
+  out.push_train(*to.remote, peer, used, stride);
+  to.counters.tx_frames += 1;
+  to.counters.tx_bytes += frame.size();
+  after_sending(to, under, peer, true, now);
+  return drop::none;
+}
+
+void lane::after_sending(link& to, const session& under, peer_id peer, bool is_payload, time_point now) noexcept {
+  to.last_sent = now;
+  to.owed_since.reset();
+  if (is_payload && !to.unanswered_since) {
+    to.unanswered_since = now;
+    wake_at(now + dead_peer);
+  }
+  if (under.wants_rekey(now)) want(peer);
+}
+
+bool lane::send_record(peer_id peer, const endpoint& to, bytes_view record, time_point now, outbox& out) noexcept {
+  link& l = links_[peer.value];
+  session* under = find_mutable(l.sending);
+  if (under == nullptr || !under->can_send(now, 1, record.size())) return false;
+  const std::size_t size = record.size() + wire::data_overhead;
+  const bytes_span sealed = out.room(size);
+  if (sealed.empty()) {
+    drops_.count(drop::outbox_full);
+    return false;
+  }
+  under->seal(1, sealed, size, [&](std::size_t) noexcept { return record; });
+  out.push_train(to, peer, size, size);
+  // What goes to an address that is only being tried keeps nothing alive.
+  if (to == l.remote) {
+    after_sending(l, *under, peer, false, now);
+  } else if (under->wants_rekey(now)) {
+    want(peer);
+  }
+  return true;
+}
+
+bool lane::send_staged(peer_id peer, time_point now, outbox& out) noexcept {
+  if (staging_.empty(peer)) return false;
+  for (auto& waited : staging_.take(peer)) {
+    drops_.count(send_frame(peer, bytes_span(waited).subspan(frame_headroom), false, now, out));
+  }
+  return true;
+}
+
+void lane::on_too_large(peer_id peer, std::size_t size) noexcept {
+  link& l = links_[peer.value];
+  if (!l.remote) return;
+  // Of a burst that was cut for the old path only the first datagram tells anything new.
+  const std::size_t packet = size + underlay_headers(*l.remote);
+  if (packet > std::max(l.path_mtu, least_path(*l.remote))) return;
+  const auto smaller = std::find_if(path_steps.begin(), path_steps.end(), [&](auto step) { return step < packet; });
+  if (smaller != path_steps.end()) l.path_mtu = std::max(*smaller, least_path(*l.remote));
+}
+
+// ---- in: underlay to TAP
+
+void lane::on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out) noexcept {
+  bytes_span rest = train.bytes;
+  do {
+    const bytes_span datagram = rest.first(std::min(train.stride, rest.size()));
+    rest = rest.subspan(datagram.size());
+    drops_.count(on_datagram(datagram, from, now, out));
+  } while (!rest.empty());
+}
+
+drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now, outbox& out) noexcept {
+  const auto type = wire::classify(datagram);
+  if (!type) return drop::malformed;
+  if (*type != wire::message_type::data) {
+    const bool taken = report({event::kind::handshake, {}, {}, from, 0, datagram});
+    return taken ? drop::none : drop::handshake_queue_full;
+  }
+
+  const wire::data_view data = wire::parse_data(datagram);
+  session* under = find_mutable(session_id{data.receiver_index});
+  if (under == nullptr) return drop::unknown_index;
+  const bool newest = under->is_newest(data.counter);
+  if (const drop refused = under->open(data, now); refused != drop::none) return refused;
+
+  const addressed source{under->who().peer, under->who().local, data.counter, from};
+  link& l = links_[source.peer.value];
+  l.last_received = now;
+  l.unanswered_since.reset();
+  if (!under->confirmed()) {
+    if (report({event::kind::confirmed, source.peer, source.session, from, 0, {}})) under->confirm();
+  } else if (const session* ours = find(l.sending);
+             l.settles && ours != nullptr && source.session != l.sending && ours->age(now) >= settle_after) {
+    // The other end still sends under another session long after ours began: two handshakes crossed so that each end
+    // prefers its own. A third, begun by one end only, settles it.
+    want(source.peer);
+  }
+  if (newest && l.remote && *l.remote != from && (!l.probed || now - *l.probed >= std::chrono::seconds{1})) {
+    if (report({event::kind::moved, source.peer, source.session, from, 0, {}})) l.probed = now;
+  }
+  const bool aged = under->who().initiator && under->age(now) >= session::rekey_receiving_after;
+  if (aged && source.session == l.sending) want(source.peer);
+  return on_record(source, data.sealed.first(data.sealed.size() - wire::tag_size), now, out);
+}
+
+drop lane::on_record(const addressed& from, bytes_view plain, time_point now, outbox& out) noexcept {
+  wire::record record = wire::parse_record(plain);
+  link& l = links_[from.peer.value];
+  const bool is_payload =
+      std::holds_alternative<wire::frames_view>(record) || std::holds_alternative<wire::fragment_view>(record);
+  if (is_payload && !l.owed_since) {
+    l.owed_since = now;
+    wake_at(now + passive_keepalive);
+  }
+  if (auto* frames = std::get_if<wire::frames_view>(&record)) {
+    while (const auto frame = frames->next()) drops_.count(deliver(from.peer, *frame, now, out));
+    return frames->failed() ? drop::bad_record : drop::none;
+  }
+  if (const auto* fragment = std::get_if<wire::fragment_view>(&record)) return on_fragment(from, *fragment, now, out);
+  if (const auto* ping = std::get_if<wire::ping>(&record)) {
+    std::array<std::uint8_t, wire::pong_size> answer{};
+    wire::format_pong(answer, ping->token, ping->size);
+    // To where the ping came from: that is the address whose reach is asked about.
+    static_cast<void>(send_record(from.peer, from.from, answer, now, out));
+    return drop::none;
+  }
+  if (const auto* pong = std::get_if<wire::pong>(&record)) {
+    static_cast<void>(report({event::kind::pong, from.peer, from.session, from.from, pong->token, {}}));
+    return drop::none;
+  }
+  if (std::holds_alternative<wire::bye>(record)) {
+    static_cast<void>(report({event::kind::bye, from.peer, from.session, from.from, 0, {}}));
+    return drop::none;
+  }
+  if (std::holds_alternative<wire::unknown_control>(record)) return drop::unknown_control;
+  return std::holds_alternative<wire::keepalive>(record) ? drop::none : drop::bad_record;
+}
+
+drop lane::on_fragment(const addressed& from, const wire::fragment_view& fragment, time_point now,
+                       outbox& out) noexcept {
+  if (fragment.index > from.counter) return drop::bad_record;
+  const bytes_view whole =
+      reassembly_.add(from.session, from.counter, fragment.index, fragment.count, fragment.slice, now, drops_);
+  if (whole.empty()) return drop::none;
+  // The whole frame is borrowed only until the next slice; the outbox keeps it until it is written.
+  if (out.room(whole.size()).empty()) return drop::outbox_full;
+  const bytes_span kept = out.keep(whole.size());
+  std::copy(whole.begin(), whole.end(), kept.begin());
+  return deliver(from.peer, kept, now, out);
+}
+
+drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) noexcept {
+  const auto header = wire::parse_ethernet(frame);
+  if (!header) return drop::short_frame;
+  if (frame.size() > max_frame_) return drop::long_frame;
+  if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
+  if (std::binary_search(own_.begin(), own_.end(), header->source)) return drop::own_source;
+  if (wire::is_pause(header->destination)) return drop::reserved_destination;
+  if (!out.push_frame({}, std::array{frame})) return drop::outbox_full;
+  fdb_.learn(header->source, header->vlan, port{peer}, now);
+  traffic& counters = links_[peer.value].counters;
+  counters.rx_frames += 1;
+  counters.rx_bytes += frame.size();
+  tap_.rx_frames += 1;
+  tap_.rx_bytes += frame.size();
+  return drop::none;
+}
+
+// ---- sessions
+
+session_id lane::reserve(peer_id peer, crypto::random& source) noexcept {
+  const auto free = [](const place& p) { return !p.id; };
+  const auto found = std::find_if(places_.begin(), places_.end(), free);
+  assert(found != places_.end());  // a peer has at most three sessions, one being added and one handshake under way
+  const auto mask = static_cast<std::uint32_t>(places_.size() - 1);
+  const auto at = static_cast<std::uint32_t>(found - places_.begin());
+  std::uint32_t value = 0;
+  while (value == 0) value = (source.u32() & ~mask) | at;
+  *found = {session_id{value}, peer, nullptr};
+  return found->id;
+}
+
+void lane::release(session_id id) noexcept {
+  place& p = places_[id.value & (places_.size() - 1)];
+  if (!id || p.id != id) return;
+  if (links_[p.peer.value].sending == id) links_[p.peer.value].sending = {};
+  reassembly_.forget(id);
+  p = {};
+}
+
+void lane::install(std::unique_ptr<session> made) noexcept {
+  place& p = places_[made->who().local.value & (places_.size() - 1)];
+  assert(p.id == made->who().local && p.peer == made->who().peer);
+  p.installed = std::move(made);
+}
+
+void lane::set_remote(peer_id peer, const endpoint& remote) noexcept {
+  link& l = links_[peer.value];
+  if (l.remote != remote) l.path_mtu = default_path_mtu;
+  l.remote = remote;
+}
+
+void lane::set_sending(peer_id peer, session_id id) noexcept { links_[peer.value].sending = id; }
+
+const session* lane::find(session_id id) const noexcept {
+  const place& p = places_[id.value & (places_.size() - 1)];
+  return id && p.id == id ? p.installed.get() : nullptr;
+}
+
+session* lane::find_mutable(session_id id) noexcept {
+  const place& p = places_[id.value & (places_.size() - 1)];
+  return id && p.id == id ? p.installed.get() : nullptr;
+}
+
+std::optional<peer_id> lane::owner(session_id id) const noexcept {
+  const place& p = places_[id.value & (places_.size() - 1)];
+  if (!id || p.id != id) return std::nullopt;
+  return p.peer;
+}
+
+bool lane::can_send(peer_id peer, time_point now) const noexcept {
+  const session* under = find(links_[peer.value].sending);
+  return under != nullptr && under->can_send(now, wire::max_fragments);
+}
+
+// ---- events
+
+void lane::want(peer_id peer) noexcept {
+  link& l = links_[peer.value];
+  if (!l.wanted) l.wanted = report({event::kind::wanted, peer, {}, {}, 0, {}});
+}
+
+bool lane::report(const event& e) noexcept {
+  if (events_.size() == max_events) return false;
+  events_.push_back(e);
+  return true;
+}
+
+void lane::clear_events() noexcept {
+  for (const event& e : events_) {
+    if (e.what == event::kind::wanted) links_[e.peer.value].wanted = false;
+  }
+  events_.clear();
+}
+
+}  // namespace lanloom::core

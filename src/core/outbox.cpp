@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lanloom/core/outbox.hpp>
+
+#include <algorithm>
+#include <cassert>
+
+namespace lanloom::core {
+
+outbox::outbox(std::size_t flood)
+    : arena_bytes_(std::max(min_arena, 2 * flood)), arena_(new std::uint8_t[arena_bytes_]) {
+  trains_.reserve(max_trains);
+  frames_.reserve(max_slices);
+  slices_.reserve(max_slices);
+  notices_.reserve(max_notices);
+}
+
+bytes_span outbox::room(std::size_t size) noexcept {
+  if (size > arena_bytes_ - used_ || trains_.size() == max_trains) return {};
+  return {arena_.get() + used_, size};
+}
+
+void outbox::push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept {
+  assert(size <= arena_bytes_ - used_ && trains_.size() < max_trains && stride > 0);
+  trains_.push_back({to, peer, bytes_view(arena_.get() + used_, size), stride});
+  used_ += size;
+}
+
+bytes_span outbox::keep(std::size_t size) noexcept {
+  assert(size <= arena_bytes_ - used_);
+  const bytes_span kept(arena_.get() + used_, size);
+  used_ += size;
+  return kept;
+}
+
+bool outbox::push_frame(const offload& meta, std::span<const bytes_view> slices) noexcept {
+  if (slices.size() > max_slices - slices_.size()) return false;
+  // slices_ never grows beyond its reserve, so spans into it stay valid until clear().
+  const auto first = slices_.insert(slices_.end(), slices.begin(), slices.end());
+  frames_.push_back({meta, std::span<const bytes_view>(&*first, slices.size())});
+  return true;
+}
+
+void outbox::push_notice(notice::kind what, peer_id peer, const endpoint& where) noexcept {
+  if (notices_.size() < max_notices) notices_.push_back({what, peer, where});
+}
+
+bool outbox::is_filling() const noexcept {
+  return used_ > arena_bytes_ / 2 || trains_.size() > max_trains / 2 || slices_.size() > max_slices / 2;
+}
+
+void outbox::clear() noexcept {
+  used_ = 0;
+  trains_.clear();
+  frames_.clear();
+  slices_.clear();
+  notices_.clear();
+}
+
+}  // namespace lanloom::core

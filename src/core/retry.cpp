@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lanloom/core/retry.hpp>
+
+#include <algorithm>
+
+namespace lanloom::core {
+
+namespace {
+duration scaled(duration d, double by) noexcept {
+  return duration(static_cast<duration::rep>(static_cast<double>(d.count()) * by));
+}
+}  // namespace
+
+void retry::begin(time_point when) noexcept {
+  asked_ = when;
+  due_ = when;
+}
+
+void retry::ask(time_point now, bool live) noexcept {
+  asked_ = now;
+  if (!due_) {
+    const duration gap = live ? duration(live_step) : duration(steps.front());
+    due_ = sent_ ? std::max(now, *sent_ + gap) : now;
+  } else if (sent_ && now - *sent_ >= again_at_once) {
+    due_ = std::min(*due_, now);
+  }
+}
+
+void retry::sent(time_point now, bool live, double random) noexcept {
+  sent_ = now;
+  if (live) {
+    due_ = now + live_step + scaled(live_jitter, random);
+  } else {
+    const duration step = steps[std::min<std::size_t>(unanswered_, steps.size() - 1)];
+    due_ = now + step - scaled(step, random / 4);
+  }
+  ++unanswered_;
+}
+
+void retry::stop() noexcept {
+  due_.reset();
+  unanswered_ = 0;
+}
+
+}  // namespace lanloom::core

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// node_test.cpp - one node at a time, and every reason for which it drops a handshake. What two and more nodes do
+// together is in tests/sim.
+#include <doctest/doctest.h>
+
+#include <lanloom/core/node.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+using namespace lanloom;
+using namespace lanloom::core;
+using namespace std::chrono_literals;
+
+namespace {
+using bytes = std::vector<std::uint8_t>;
+constexpr instant start{time_point{1h}, wall_time{1'700'000'000s}};
+const endpoint at_a = endpoint::v4({192, 0, 2, 1}, 4780);
+const endpoint at_b = endpoint::v4({192, 0, 2, 2}, 4780);
+
+instant after(duration d) { return {start.now + d, start.wall + d}; }
+
+struct member {
+  std::unique_ptr<node> n;
+  outbox out;
+  crypto::public_key key;
+
+  std::vector<bytes> datagrams() {
+    std::vector<bytes> all;
+    for (const auto& t : out.trains()) all.emplace_back(t.bytes.begin(), t.bytes.end());
+    out.clear();
+    return all;
+  }
+  std::vector<bytes> timer(instant at = start) {
+    n->on_timer(at, out);
+    return datagrams();
+  }
+  void arrive(bytes datagram, instant at = start, const endpoint& from = at_a) {
+    n->on_datagrams({datagram, datagram.size()}, from, at.now, out);
+  }
+  std::vector<bytes> receive(const bytes& datagram, instant at = start, const endpoint& from = at_a) {
+    arrive(datagram, at, from);
+    while (n->work(at, out)) {
+    }
+    return datagrams();
+  }
+  void expect_only(drop reason, std::uint64_t times = 1) const {
+    for (std::size_t k = 1; k < drop_reasons; ++k) {
+      const auto one = static_cast<drop>(k);
+      CAPTURE(to_string(one));
+      CHECK(n->data_plane().drops()[one] == (one == reason ? times : 0));
+    }
+  }
+  peer_status status(instant at = start) const { return n->peers(at.now).at(0); }
+};
+
+// a calls b; b does not call.
+struct couple {
+  explicit couple(std::uint8_t suites_of_b = 1, std::chrono::seconds keepalive = 0s) {
+    crypto::initialise();
+    crypto::random source(5);
+    auto keys_a = crypto::make_key_pair(source);
+    auto keys_b = crypto::make_key_pair(source);
+    a.key = keys_a.public_half;
+    b.key = keys_b.public_half;
+    const auto make = [&](crypto::key_pair&& own, std::uint8_t suites, const crypto::public_key& other,
+                          std::optional<endpoint> remote, std::uint64_t seed) {
+      node_config config{std::move(own), "lan", std::nullopt, suites, 1500, {}};
+      std::vector<peer_config> peers;
+      peers.push_back({"other", other, std::nullopt, remote, keepalive});
+      return std::make_unique<node>(std::move(config), std::move(peers), crypto::random(seed), start);
+    };
+    a.n = make(std::move(keys_a), 1, b.key, at_b, 1);
+    b.n = make(std::move(keys_b), suites_of_b, a.key, std::nullopt, 2);
+  }
+  bytes initiation(instant at = start) {
+    auto sent = a.timer(at);
+    REQUIRE(sent.size() == 1);
+    REQUIRE(sent[0].size() == wire::initiation_size);
+    return sent[0];
+  }
+  void establish(instant at = start) {
+    const auto response = b.receive(initiation(at), at);
+    REQUIRE(response.size() == 1);
+    const auto first = a.receive(response[0], at, at_b);
+    REQUIRE(first.size() == 1);
+    b.receive(first[0], at);
+  }
+  member a;
+  member b;
+};
+
+void sign(bytes& datagram, const crypto::public_key& receiver) {
+  const network net("lan", std::nullopt);
+  const std::size_t before = datagram.size() - 32;
+  write_mac1(net.mac1_key_of(receiver), bytes_view(datagram).first(before),
+             std::span<std::uint8_t, 16>(datagram.data() + before, 16));
+}
+}  // namespace
+
+TEST_CASE("node: called, answering, established on both sides, and what status says on the way") {
+  couple c;
+  CHECK(c.a.n->next_timer() == start.now);
+  CHECK(c.a.status().now == peer_status::state::handshaking);
+  CHECK(c.b.status().now == peer_status::state::idle);
+  const bytes first = c.initiation();
+  CHECK(c.a.status().unanswered_initiations == 1);
+  c.b.arrive(first);
+  CHECK(c.b.out.empty());  // nothing is computed on arrival
+  CHECK(c.b.n->has_work());
+  CHECK_FALSE(c.b.n->work(start, c.b.out));
+  const auto response = c.b.datagrams();
+  REQUIRE(response.size() == 1);
+  CHECK(response[0].size() == wire::response_size);
+  CHECK(c.b.status().now == peer_status::state::idle);  // not confirmed
+  c.a.arrive(response[0], start, at_b);
+  c.a.n->work(start, c.a.out);
+  REQUIRE(c.a.out.notices().size() == 1);
+  CHECK(c.a.out.notices()[0].what == outbox::notice::kind::established);
+  CHECK(c.a.status().now == peer_status::state::established);
+  CHECK(c.a.status().unanswered_initiations == 0);
+  const auto keepalive = c.a.datagrams();
+  REQUIRE(keepalive.size() == 1);
+  CHECK(keepalive[0].size() == wire::data_overhead);
+  c.b.receive(keepalive[0]);
+  CHECK(c.b.status().now == peer_status::state::established);
+  CHECK(c.b.status().remote == at_a);
+  CHECK(c.b.status().lan_mtu == 1500);
+  c.a.expect_only(drop::none);
+  c.b.expect_only(drop::none);
+}
+
+TEST_CASE("node: unreachable after five initiations without an answer") {
+  couple c;
+  instant at = start;
+  for (unsigned k = 1; k <= 5; ++k) {
+    CHECK(c.a.status(at).now == peer_status::state::handshaking);
+    CHECK(c.a.timer(at).size() == 1);
+    at = after(c.a.n->next_timer() - start.now);
+  }
+  CHECK(c.a.status(at).now == peer_status::state::unreachable);
+}
+
+TEST_CASE("node: a mac1 for somebody else") {
+  couple c;
+  bytes d = c.initiation();
+  CHECK(c.a.receive(d).empty());
+  c.a.expect_only(drop::bad_mac1);
+  sign(d, c.a.key);
+  CHECK(c.a.receive(d).empty());
+  CHECK(c.a.n->data_plane().drops()[drop::bad_handshake] == 1);
+}
+
+TEST_CASE("node: an initiation that does not decrypt") {
+  couple c;
+  bytes d = c.initiation();
+  d[100] ^= 1;
+  sign(d, c.b.key);
+  CHECK(c.b.receive(d).empty());
+  c.b.expect_only(drop::bad_handshake);
+}
+
+TEST_CASE("node: an initiation by a stranger") {
+  couple c;
+  crypto::random source(99);
+  const auto keys = crypto::make_key_pair(source);
+  const self stranger{keys.clone(), 1, 1500, 3};
+  const network net("lan", std::nullopt);
+  initiation::datagram d;
+  REQUIRE(initiation::begin(stranger, net, c.b.key, net.mac1_key_of(c.b.key), session_id{1}, {}, source, d));
+  CHECK(c.b.receive(bytes(d.begin(), d.end())).empty());
+  c.b.expect_only(drop::unknown_peer);
+}
+
+TEST_CASE("node: an initiation that comes twice, or sooner than 20 ms after the last, is stale") {
+  couple c;
+  const bytes d = c.initiation();
+  CHECK(c.b.receive(d).size() == 1);
+  CHECK(c.b.receive(d, after(1s)).empty());
+  c.b.expect_only(drop::stale_handshake);
+
+  couple e;
+  const bytes first = e.initiation();
+  const auto later = e.a.timer(after(250ms));
+  REQUIRE(later.size() == 1);
+  CHECK(e.b.receive(first).size() == 1);
+  CHECK(e.b.receive(later[0], after(20ms - 1ns)).empty());
+  e.b.expect_only(drop::stale_handshake);
+  CHECK(e.b.receive(later[0], after(20ms)).size() == 1);
+}
+
+TEST_CASE("node: an older initiation that comes after a newer one is stale") {
+  couple c;
+  const bytes first = c.initiation();
+  const auto later = c.a.timer(after(250ms));
+  REQUIRE(later.size() == 1);
+  CHECK(c.b.receive(later[0]).size() == 1);
+  CHECK(c.b.receive(first, after(1s)).empty());
+  c.b.expect_only(drop::stale_handshake);
+}
+
+TEST_CASE("node: no common suite") {
+  couple c(wire::suite_bit_aes_256_gcm);
+  CHECK(c.b.receive(c.initiation()).empty());
+  c.b.expect_only(drop::no_common_suite);
+}
+
+TEST_CASE("node: a cookie reply, a response to nothing, a response twice, a response to an initiation given up") {
+  couple c;
+  bytes cookie(wire::cookie_reply_size);
+  cookie[0] = 3;
+  cookie[1] = 1;
+  CHECK(c.a.receive(cookie).empty());
+  bytes nothing(wire::response_size);
+  nothing[0] = 2;
+  nothing[1] = 1;
+  sign(nothing, c.a.key);
+  CHECK(c.a.receive(nothing).empty());
+  c.a.expect_only(drop::unexpected_handshake, 2);
+
+  const auto response = c.b.receive(c.initiation());
+  REQUIRE(response.size() == 1);
+  CHECK(c.a.timer(after(250ms)).size() == 1);  // another initiation takes its place
+  CHECK(c.a.receive(response[0], after(300ms), at_b).empty());
+  c.a.expect_only(drop::unexpected_handshake, 3);
+
+  couple e;
+  const auto good = e.b.receive(e.initiation());
+  CHECK(e.a.receive(good.at(0), start, at_b).size() == 1);
+  CHECK(e.a.receive(good.at(0), start, at_b).empty());
+  e.a.expect_only(drop::unexpected_handshake);
+}
+
+TEST_CASE("node: a forged response does not spoil the genuine one") {
+  couple c;
+  const auto response = c.b.receive(c.initiation());
+  bytes forged = response.at(0);
+  forged[60] ^= 1;
+  sign(forged, c.a.key);
+  CHECK(c.a.receive(forged, start, at_b).empty());
+  c.a.expect_only(drop::bad_handshake);
+  CHECK(c.a.receive(response[0], start, at_b).size() == 1);
+  CHECK(c.a.status().now == peer_status::state::established);
+}
+
+TEST_CASE("node: no more handshakes wait than are kept") {
+  couple c;
+  const bytes d = c.initiation();
+  for (std::size_t k = 0; k < node::max_waiting_handshakes + 5; ++k) c.b.arrive(d);
+  c.b.expect_only(drop::handshake_queue_full, 5);
+  std::size_t turns = 1;
+  while (c.b.n->work(start, c.b.out)) ++turns;
+  CHECK(turns == node::max_waiting_handshakes);
+  CHECK(c.b.datagrams().size() == 1);
+  CHECK_FALSE(c.b.n->has_work());
+}
+
+TEST_CASE("node: an outbox without room puts a handshake off, and says so") {
+  couple c;
+  const bytes d = c.initiation();
+  static_cast<void>(c.b.out.keep(outbox::min_arena - 100));
+  c.b.arrive(d);
+  c.b.n->work(start, c.b.out);
+  CHECK(c.b.out.trains().empty());
+  c.b.expect_only(drop::outbox_full);
+  c.b.out.clear();
+  CHECK(c.b.receive(d).size() == 1);  // it was not taken as seen
+
+  couple e;
+  static_cast<void>(e.a.out.keep(outbox::min_arena - 100));
+  CHECK(e.a.timer().empty());
+  e.a.expect_only(drop::outbox_full);
+  CHECK(e.a.timer(after(250ms)).size() == 1);
+}
+
+TEST_CASE("node: every second initiation without an answer goes to the configured address") {
+  couple c(1, 25s);
+  c.establish();
+  // The peer moves: a pong from there.
+  const endpoint elsewhere = endpoint::v4({198, 51, 100, 9}, 4781);
+  bytes frame(frame_headroom + 60);
+  frame[frame_headroom] = 4;
+  frame[frame_headroom + 6] = 2;
+  c.b.n->on_frame({bytes_span(frame).subspan(frame_headroom), {}}, start.now, c.b.out);
+  const auto ping = c.a.receive(c.b.datagrams().at(0), start, elsewhere);
+  REQUIRE(ping.size() == 1);
+  const auto pong = c.b.receive(ping[0]);
+  REQUIRE(pong.size() == 1);
+  c.a.receive(pong[0], start, elsewhere);
+  CHECK(c.a.status().remote == elsewhere);
+
+  // Then it is silent until its keys are too old, and is called in turn at both.
+  std::vector<endpoint> called;
+  while (called.size() < 6) {
+    const instant at = after(c.a.n->next_timer() - start.now);
+    REQUIRE(at.now < start.now + 1h);
+    c.a.n->on_timer(at, c.a.out);
+    for (const auto& t : c.a.out.trains()) {
+      if (t.bytes.size() == wire::initiation_size) called.push_back(t.to);
+    }
+    c.a.out.clear();
+  }
+  for (std::size_t k = 1; k < called.size(); ++k) CHECK(called[k] != called[k - 1]);
+  CHECK(std::count(called.begin(), called.end(), at_b) == 3);
+}
+
+TEST_CASE("node: bye goes to all who have a session") {
+  couple c;
+  c.establish();
+  c.a.n->say_bye(start.now, c.a.out);
+  const auto bye = c.a.datagrams();
+  REQUIRE(bye.size() == 1);
+  c.b.arrive(bye[0]);
+  REQUIRE(c.b.out.notices().size() == 1);
+  CHECK(c.b.out.notices()[0].what == outbox::notice::kind::left);
+  CHECK(c.b.status().now == peer_status::state::idle);
+  c.b.n->say_bye(start.now, c.b.out);
+  CHECK(c.b.out.trains().empty());
+}
+
+TEST_CASE("node: losses of the world are counted where status shows them") {
+  couple c;
+  c.a.n->on_lost(drop::send_buffer_full, 3);
+  c.a.expect_only(drop::send_buffer_full, 3);
+  c.a.n->on_too_large({}, 1472);
+  CHECK(c.a.status().path_mtu == 1400);
+}
+
+TEST_CASE("node: same inputs and same random source, same outputs") {
+  couple c;
+  couple d;
+  CHECK(c.initiation() == d.initiation());
+}

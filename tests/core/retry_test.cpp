@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <lanloom/core/retry.hpp>
+
+using namespace lanloom;
+using namespace lanloom::core;
+using namespace std::chrono_literals;
+
+namespace {
+constexpr time_point start{100s};
+}
+
+TEST_CASE("retry: the steps, with no jitter and with all of it") {
+  constexpr duration steps[] = {250ms, 500ms, 1s, 2s, 4s, 5s, 10s, 15s, 15s, 15s};
+  for (const double random : {0.0, 1.0}) {
+    retry r;
+    CHECK_FALSE(r.active());
+    r.begin(start);
+    REQUIRE(r.due());
+    time_point now = start;
+    CHECK(*r.due() == now);
+    unsigned sent = 0;
+    for (const duration step : steps) {
+      r.sent(now, false, random);
+      CHECK(r.unanswered() == ++sent);
+      CHECK(*r.due() == now + (random == 0 ? step : step * 3 / 4));
+      now = *r.due();
+    }
+  }
+}
+
+TEST_CASE("retry: while a session lives, 5 s and up to 333 ms") {
+  retry r;
+  r.ask(start, true);
+  CHECK(*r.due() == start);
+  r.sent(start, true, 0);
+  CHECK(*r.due() == start + 5s);
+  r.sent(start, true, 1);
+  CHECK(*r.due() == start + 5333ms);
+  r.sent(start, true, 0.5);
+  CHECK(*r.due() == start + 5166ms + 500us);
+}
+
+TEST_CASE("retry: asked, it is due at once; asked again, not before 5 s after the last attempt") {
+  retry r;
+  r.ask(start, false);
+  CHECK(*r.due() == start);
+  for (int k = 0; k < 8; ++k) r.sent(start, false, 0);
+  CHECK(*r.due() == start + 15s);
+  r.ask(start + 5s - 1ns, false);
+  CHECK(*r.due() == start + 15s);
+  r.ask(start + 5s, false);
+  CHECK(*r.due() == start + 5s);
+  // A step that is due sooner is not put off.
+  retry s;
+  s.ask(start, false);
+  s.sent(start, false, 0);
+  s.ask(start + 10s, false);
+  CHECK(*s.due() == start + 250ms);
+}
+
+TEST_CASE("retry: stopped and asked again right away, it keeps a step's distance to the last attempt") {
+  retry r;
+  r.ask(start, false);
+  r.sent(start, false, 0);
+  r.stop();
+  CHECK_FALSE(r.active());
+  CHECK(r.unanswered() == 0);
+  r.ask(start + 10ms, false);
+  CHECK(*r.due() == start + 250ms);
+  r.stop();
+  r.ask(start + 10ms, true);
+  CHECK(*r.due() == start + 5s);
+  r.stop();
+  r.ask(start + 6s, true);
+  CHECK(*r.due() == start + 6s);
+}
+
+TEST_CASE("retry: gives up 90 s after it was last asked") {
+  retry r;
+  r.begin(start);
+  CHECK(r.gives_up_at() == start + 90s);
+  r.sent(start, false, 0);
+  CHECK(r.gives_up_at() == start + 90s);
+  r.ask(start + 40s, false);
+  CHECK(r.gives_up_at() == start + 130s);
+}
