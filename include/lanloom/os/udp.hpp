@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// udp.hpp - the underlay socket: trains of datagrams in and out, never fragmented on the way (DF set).
+//
+// 1. The keeper opens it; the node receives the descriptor. Non-blocking.
+// 2. IPv4 addresses are ::ffff:a.b.c.d on both sides of this interface, whatever the socket's family.
+// 3. Path MTU is ours to find: DF is set, and the kernel's own idea of the path MTU is ignored (PROBE).
+// 4. IP_RECVERR stays off: an ICMP error about one peer must not fail the next call, which is for another.
+// Errors: open and the constructor throw std::system_error; receive and send return the errno (policy: daemon).
+#pragma once
+
+#include <lanloom/base/endpoint.hpp>
+#include <lanloom/base/super_frame.hpp>
+#include <lanloom/os/unique_fd.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <system_error>
+
+namespace lanloom::os {
+
+// How far `send` came. `error` is errc{} when everything was sent, else what the first unsent datagram met.
+struct sent {
+  std::size_t datagrams = 0;
+  std::errc error{};
+};
+
+class udp_socket {
+ public:
+  static constexpr std::size_t slot_size = 65535;
+
+  // "[::]:port" is dual stack, or IPv4 alone where the host has no IPv6. what() reads "listen on [::]:4780: ...".
+  [[nodiscard]] static udp_socket open(const endpoint& listen);
+  // Takes over a bound socket, received from another process.
+  explicit udp_socket(unique_fd fd);
+
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] unique_fd duplicate() const;  // throws std::system_error
+  [[nodiscard]] const endpoint& local() const noexcept { return local_; }
+  [[nodiscard]] bool reaches_v6() const noexcept { return v6_; }
+
+  // One datagram, or one train where the kernel coalesces; `out` borrows slot. A slot of slot_size is never too short;
+  // what exceeds a shorter one is cut off. resource_unavailable_try_again: nothing to read.
+  [[nodiscard]] std::errc receive(bytes_span slot, endpoint& from, datagram_train& out) noexcept;
+
+  // `bytes` cut into datagrams of `stride` bytes, the last may be shorter; one datagram when bytes.size() <= stride.
+  // Stops at the first error. REQUIRES stride > 0. network_unreachable: an IPv6 address and an IPv4 socket.
+  [[nodiscard]] sent send(const endpoint& to, bytes_view bytes, std::size_t stride) noexcept;
+
+ private:
+  unique_fd fd_;
+  endpoint local_;
+  bool v6_ = false;
+};
+
+struct received {
+  endpoint from;
+  datagram_train train;
+};
+
+// Slots for several trains per system call. Owns its memory (512 KiB), taken once.
+class receive_batch {
+ public:
+  static constexpr std::size_t slots = 8;
+
+  receive_batch();
+  ~receive_batch();
+  receive_batch(const receive_batch&) = delete;
+  receive_batch& operator=(const receive_batch&) = delete;
+
+  // What is ready now, at most `slots` trains; the span and the bytes live until the next call. `error` is errc{} when
+  // there is at least one, else why there is none (resource_unavailable_try_again: nothing to read).
+  [[nodiscard]] std::span<received> receive(udp_socket& socket, std::errc& error) noexcept;
+
+ private:
+  struct storage;
+  std::unique_ptr<storage> storage_;
+};
+
+}  // namespace lanloom::os

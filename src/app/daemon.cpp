@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lanloom/app/control.hpp>
+#include <lanloom/app/daemon.hpp>
+#include <lanloom/app/log.hpp>
+#include <lanloom/app/node_channel.hpp>
+#include <lanloom/app/status.hpp>
+#include <lanloom/core/node.hpp>
+#include <lanloom/os/clock.hpp>
+#include <lanloom/os/tap.hpp>
+#include <lanloom/os/udp.hpp>
+
+#include <fcntl.h>
+#include <boost/asio/defer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <csignal>
+#include <memory>
+#include <vector>
+
+namespace lanloom::app {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using descriptor = asio::posix::stream_descriptor;
+
+namespace {
+
+constexpr int frames_per_turn = 64;
+constexpr int batches_per_turn = 4;
+constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
+
+core::node make_core_node(const node_setup& setup, instant at) {
+  core::node_config config;
+  config.keys = setup.keys.clone();
+  config.network = setup.network;
+  if (setup.network_secret) config.network_secret = setup.network_secret->clone();
+  config.suites = setup.suites;
+  config.mtu = setup.mtu;
+  for (const auto& mac : setup.own_macs) config.own_macs.push_back({mac});
+  std::vector<core::peer_config> peers;
+  for (const auto& p : setup.peers) {
+    core::peer_config one;
+    one.name = p.name;
+    one.key = p.key;
+    if (p.psk) one.psk = p.psk->clone();
+    one.remote = p.remote;
+    one.keepalive = p.keepalive;
+    peers.push_back(std::move(one));
+  }
+  return {std::move(config), std::move(peers), crypto::random(), at};
+}
+
+// Asio closes what it watches.
+int duplicate_of(const os::channel& c) {
+  const int fd = ::fcntl(c.fd(), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) os::throw_errno("duplicate the channel");
+  return fd;
+}
+
+class daemon {
+ public:
+  daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_descriptors descriptors);
+  [[nodiscard]] int run();  // the exit status
+
+ private:
+  void wait_for_tap();
+  void on_tap_ready();
+  void wait_for_udp();
+  void on_udp_ready();
+  void wait_for_keeper();
+  void on_keeper();
+  void on_timer();
+
+  void end_turn();
+  void carry_out();
+  void send_trains();
+  void write_frames();
+  void log_notice(const core::outbox::notice& n) const;
+  void arm_timer();
+  void work();
+  void fail(const std::string& what, std::errc error);
+
+  asio::io_context& io_;
+  os::channel keeper_;
+  node_setup setup_;
+  os::tap tap_;
+  os::udp_socket udp_;
+  time_point started_;
+  core::node node_;
+  core::outbox out_;
+  os::receive_batch batch_;
+  std::vector<std::uint8_t> frame_room_;
+  descriptor tap_ready_;
+  descriptor udp_ready_;
+  descriptor keeper_ready_;
+  asio::steady_timer timer_;
+  time_point armed_for_ = time_point::max();
+  bool working_ = false;
+  int status_ = 0;
+  control_server control_;
+};
+
+daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_descriptors descriptors)
+    : io_(io),
+      keeper_(std::move(keeper)),
+      setup_(std::move(setup)),
+      tap_(std::move(descriptors.tap)),
+      udp_(std::move(descriptors.udp)),
+      started_(os::monotonic_now()),
+      node_(make_core_node(setup_, {started_, os::wall_now()})),
+      out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
+      frame_room_(frame_headroom + os::tap::max_frame),
+      tap_ready_(io, tap_.duplicate().release()),
+      udp_ready_(io, udp_.duplicate().release()),
+      keeper_ready_(io, duplicate_of(keeper_)),
+      timer_(io),
+      control_(io, std::move(descriptors.control), [this](std::string_view path) -> std::optional<std::string> {
+        const time_point now = os::monotonic_now();
+        if (path == "/v1/status") return status_json(setup_, node_, started_, now).dump();
+        if (path == "/v1/fdb") return fdb_json(setup_, node_, now);
+        return std::nullopt;
+      }) {}
+
+int daemon::run() {
+  wait_for_tap();
+  wait_for_udp();
+  wait_for_keeper();
+  arm_timer();
+  send_ready(keeper_);
+  io_.run();
+  return status_;
+}
+
+void daemon::fail(const std::string& what, std::errc error) {
+  spdlog::error("{}: {}; the node ends", what, std::make_error_code(error).message());
+  status_ = 1;
+  io_.stop();
+}
+
+// ---- out: TAP to underlay
+
+void daemon::wait_for_tap() {
+  tap_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
+    if (!error) on_tap_ready();
+  });
+}
+
+void daemon::on_tap_ready() {
+  const time_point now = os::monotonic_now();
+  for (int i = 0; i < frames_per_turn; ++i) {
+    super_frame frame;
+    const std::errc error = tap_.read(frame_room_, frame);
+    if (error == std::errc::resource_unavailable_try_again) {
+      end_turn();
+      return wait_for_tap();
+    }
+    if (error == std::errc::protocol_error) {
+      node_.on_lost(drop::bad_offload, 1);
+    } else if (error == std::errc::message_size) {
+      node_.on_lost(drop::long_frame, 1);
+    } else if (error != std::errc{}) {
+      return fail("TAP " + setup_.tap, error);
+    } else {
+      node_.on_frame(frame, now, out_);
+      if (out_.is_filling()) carry_out();
+    }
+  }
+  end_turn();
+  asio::defer(io_, [this] { on_tap_ready(); });
+}
+
+// ---- in: underlay to TAP
+
+void daemon::wait_for_udp() {
+  udp_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
+    if (!error) on_udp_ready();
+  });
+}
+
+void daemon::on_udp_ready() {
+  const time_point now = os::monotonic_now();
+  for (int i = 0; i < batches_per_turn; ++i) {
+    std::errc error{};
+    const auto trains = batch_.receive(udp_, error);
+    if (trains.empty()) {
+      end_turn();
+      if (error == std::errc::resource_unavailable_try_again || error == std::errc::interrupted) return wait_for_udp();
+      return fail("UDP socket " + setup_.listen, error);
+    }
+    for (const os::received& r : trains) {
+      node_.on_datagrams(r.train, r.from, now, out_);
+      if (out_.is_filling()) carry_out();
+    }
+    carry_out();  // frames borrow the batch
+  }
+  end_turn();
+  asio::defer(io_, [this] { on_udp_ready(); });
+}
+
+// ---- time, and what each turn leaves to do
+
+void daemon::end_turn() {
+  carry_out();
+  if (node_.has_work() && !working_) {
+    working_ = true;
+    asio::defer(io_, [this] { work(); });
+  }
+  arm_timer();
+}
+
+void daemon::work() {
+  working_ = false;
+  node_.work({os::monotonic_now(), os::wall_now()}, out_);
+  end_turn();
+}
+
+void daemon::arm_timer() {
+  const time_point next = node_.next_timer();
+  if (next == time_point::max()) return;
+  const time_point now = os::monotonic_now();
+  // An earlier wake-up asks again, unless it is overdue: the timer stands still while the host sleeps.
+  if (next >= armed_for_ && armed_for_ > now) return;
+  armed_for_ = next;
+  timer_.expires_after(std::max(next - now, duration::zero()));
+  timer_.async_wait([this](error_code error) {
+    if (!error) on_timer();
+  });
+}
+
+void daemon::on_timer() {
+  armed_for_ = time_point::max();
+  node_.on_timer({os::monotonic_now(), os::wall_now()}, out_);
+  end_turn();
+}
+
+void daemon::carry_out() {
+  if (out_.empty()) return;
+  send_trains();
+  write_frames();
+  for (const auto& n : out_.notices()) log_notice(n);
+  out_.clear();
+}
+
+void daemon::send_trains() {
+  for (const auto& train : out_.trains()) {
+    const os::sent done = udp_.send(train.to, train.bytes, train.stride);
+    if (done.error == std::errc{}) continue;
+    const std::size_t all = (train.bytes.size() + train.stride - 1) / train.stride;
+    drop reason = drop::send_refused;
+    if (done.error == std::errc::resource_unavailable_try_again || done.error == std::errc::no_buffer_space) {
+      reason = drop::send_buffer_full;
+    } else if (done.error == std::errc::message_size) {
+      reason = drop::send_too_large;
+      node_.on_too_large(train.peer, train.stride);
+    }
+    node_.on_lost(reason, all - done.datagrams);
+  }
+}
+
+void daemon::write_frames() {
+  for (const auto& frame : out_.frames()) {
+    const std::errc error = tap_.write(frame.meta, frame.slices);
+    if (error == std::errc{}) continue;
+    drop reason = drop::tap_refused;
+    if (error == std::errc::io_error) reason = drop::tap_down;
+    if (error == std::errc::resource_unavailable_try_again) reason = drop::tap_buffer_full;
+    node_.on_lost(reason, 1);
+  }
+}
+
+void daemon::log_notice(const core::outbox::notice& n) const {
+  const std::string& who = setup_.peers[n.peer.value].name;
+  const std::string where = to_string(n.where);
+  switch (n.what) {
+    case core::outbox::notice::kind::established:
+      return spdlog::info("{}: established at {}", who, where);
+    case core::outbox::notice::kind::lost:
+      return spdlog::warn("{}: session lost, last at {}", who, where);
+    case core::outbox::notice::kind::left:
+      return spdlog::info("{}: left", who);
+    case core::outbox::notice::kind::moved:
+      return spdlog::info("{}: moved to {}", who, where);
+    case core::outbox::notice::kind::silent:
+      return spdlog::warn("{}: silent at {}, trying a new handshake", who, where);
+    case core::outbox::notice::kind::mtu_differs:
+      return spdlog::warn("{}: its LAN MTU is not our {}; set the same [tap] mtu on all hosts", who, setup_.mtu);
+  }
+}
+
+// ---- the keeper
+
+void daemon::wait_for_keeper() {
+  keeper_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
+    if (!error) on_keeper();
+  });
+}
+
+void daemon::on_keeper() {
+  std::array<std::uint8_t, 64> room;
+  std::size_t size = 0;
+  std::vector<os::unique_fd> passed;
+  const std::errc error = keeper_.receive(room, size, passed);
+  const bool over =
+      error == os::channel::end_of_file || (error == std::errc{} && is_stop(bytes_view(room).first(size)));
+  if (!over) return wait_for_keeper();
+  node_.say_bye(os::monotonic_now(), out_);
+  carry_out();
+  io_.stop();
+}
+
+}  // namespace
+
+int run_node(os::channel keeper_end, const os::sandbox_identity& identity, pid_t keeper) noexcept {
+  try {
+    for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(s, SIG_IGN);
+    std::signal(SIGCHLD, SIG_DFL);
+    const std::array<int, 4> kept{0, 1, 2, keeper_end.fd()};
+    os::close_all_but(kept);
+    os::drop_privileges(identity, keeper);
+
+    node_descriptors descriptors;
+    node_setup setup = receive_setup(keeper_end, descriptors);
+    keeper_end.set_non_blocking(true);
+    asio::io_context io(1);
+    auto loop = std::make_unique<daemon>(io, std::move(keeper_end), std::move(setup), std::move(descriptors));
+    os::apply_seccomp();
+    return loop->run();
+  } catch (const std::exception& e) {
+    spdlog::error("node: {}", e.what());
+    return 1;
+  }
+}
+
+}  // namespace lanloom::app

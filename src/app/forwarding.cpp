@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "forwarding.hpp"
+
+#include <lanloom/os/netlink.hpp>
+#include <lanloom/os/sysctl.hpp>
+
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <exception>
+#include <system_error>
+
+namespace lanloom::app {
+
+namespace {
+constexpr std::string_view redirects_key = "net/ipv4/conf/all/accept_redirects";
+
+// Everything but the switch itself that writing it can change.
+std::vector<std::string> dependent_keys(bool v6) {
+  const std::string directory = v6 ? "net/ipv6/conf" : "net/ipv4/conf";
+  auto keys = os::list_sysctls(directory, "forwarding");
+  keys.erase(std::remove(keys.begin(), keys.end(), directory + "/all/forwarding"), keys.end());
+  return keys;
+}
+
+// An interface may go at any moment, and its settings with it.
+void write_if_there(const std::string& key, const std::string& value) {
+  try {
+    os::write_sysctl(key, value);
+  } catch (const std::system_error& e) {
+    if (e.code() != std::errc::no_such_file_or_directory) throw;
+  }
+}
+
+void change(const std::string& key, const std::string& value, journal& log) {
+  const auto before = os::read_sysctl(key);
+  if (!before) return;
+  log.append(changed_sysctl{key, *before, value});
+  write_if_there(key, value);
+}
+
+struct setting {
+  std::string key;
+  std::string wanted;
+  bool ours = false;
+};
+
+// One for each key that there still is. A key may have several lines: an undo that was cut short adds one.
+std::vector<setting> wanted_settings(const std::vector<changed_sysctl>& changes, std::vector<std::string>& left) {
+  std::vector<setting> settings;
+  for (const auto& c : changes) {
+    const auto now = os::read_sysctl(c.key);
+    const auto same = [&](const auto& other) { return other.key == c.key; };
+    if (!now || std::any_of(settings.begin(), settings.end(), same)) continue;
+    const bool ours = std::any_of(changes.begin(), changes.end(),
+                                  [&](const changed_sysctl& other) { return same(other) && other.new_value == *now; });
+    if (!ours && *now != c.old_value) left.push_back(dotted(c.key) + " stays " + *now + ": somebody changed it since");
+    settings.push_back({c.key, ours ? c.old_value : *now, ours});
+  }
+  return settings;
+}
+
+// A router ignores advertisements, and the kernel drops the default route that one brought, unless accept_ra is 2.
+void keep_advertised_routes(journal& log) {
+  os::netlink here;
+  for (const auto& route : here.default_routes()) {
+    if (!route.gateway.v6 || route.protocol != RTPROT_RA) continue;
+    const auto out = here.link_by_index(route.out_index);
+    if (!out) continue;
+    const auto key = "net/ipv6/conf/" + out->name + "/accept_ra";
+    // 0: advertisements are some daemon's business, not the kernel's.
+    if (os::read_sysctl(key) == "1") change(key, "2", log);
+  }
+}
+}  // namespace
+
+std::string forwarding_key(bool v6) { return v6 ? "net/ipv6/conf/all/forwarding" : "net/ipv4/ip_forward"; }
+
+std::string dotted(std::string_view key) {
+  std::string text(key);
+  // sysctl(8) writes the dot of an interface name as a slash.
+  for (auto& c : text) c = c == '/' ? '.' : c == '.' ? '/' : c;
+  return text;
+}
+
+address_families forwarded_now() {
+  return {os::read_sysctl(forwarding_key(false)) == "1", os::read_sysctl(forwarding_key(true)) == "1"};
+}
+
+void switch_forwarding_on(bool v6, journal& log) {
+  log.append(needs_forwarding{v6});
+  const auto now = forwarded_now();
+  if (v6 ? now.v6 : now.v4) return;
+  if (v6) keep_advertised_routes(log);
+  for (const auto& key : dependent_keys(v6)) {
+    if (const auto before = os::read_sysctl(key)) log.append(changed_sysctl{key, *before, "1"});
+  }
+  if (!v6) {
+    if (const auto before = os::read_sysctl(redirects_key)) {
+      log.append(changed_sysctl{std::string(redirects_key), *before, "0"});
+    }
+  }
+  change(forwarding_key(v6), "1", log);
+}
+
+void restore_sysctls(const std::vector<changed_sysctl>& changes, bool v6, journal& log,
+                     std::vector<std::string>& left) {
+  auto settings = wanted_settings(changes, left);
+  const auto is_switch = [&](const setting& s) { return s.key == forwarding_key(v6); };
+  // The switch first: writing it changes the others.
+  std::stable_partition(settings.begin(), settings.end(), is_switch);
+  const bool switching = !settings.empty() && is_switch(settings.front()) && settings.front().wanted == "0" &&
+                         os::read_sysctl(settings.front().key) != "0";
+  for (const auto& s : settings) {
+    // Should we die between the switch and the rest, the next undo knows these values as our doing.
+    const bool dependent = s.key == redirects_key || s.key.ends_with("/forwarding");
+    if (!switching || !s.ours || !dependent || is_switch(s)) continue;
+    const changed_sysctl after{s.key, s.wanted, s.key == redirects_key ? "1" : "0"};
+    if (std::find(changes.begin(), changes.end(), after) == changes.end()) log.append(after);
+  }
+  std::exception_ptr refused;
+  for (const auto& s : settings) {
+    try {
+      if (os::read_sysctl(s.key) != s.wanted) write_if_there(s.key, s.wanted);
+    } catch (const std::system_error&) {
+      if (!refused) refused = std::current_exception();
+    }
+  }
+  if (refused) std::rethrow_exception(refused);
+}
+
+}  // namespace lanloom::app

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// forwarding.hpp - the sysctls that make the host a router, and what the kernel changes with them.
+//
+// Writing the switch of a family sets `forwarding` of every interface too (and IPv4's conf/all/accept_redirects), in
+// either direction (net/ipv4/devinet.c: inet_forward_change, net/ipv6/addrconf.c: addrconf_forward_change). So all of
+// these are in the journal before the switch is written, those that have our value already too.
+// In the caller's network namespace. Errors: std::system_error.
+#pragma once
+
+#include <lanloom/app/journal.hpp>
+#include <lanloom/app/nft_ruleset.hpp>
+
+#include <string>
+#include <vector>
+
+namespace lanloom::app {
+
+[[nodiscard]] std::string forwarding_key(bool v6);
+[[nodiscard]] std::string dotted(std::string_view key);  // as sysctl(8) writes it
+[[nodiscard]] address_families forwarded_now();
+
+// Where the IPv6 default route came by router advertisement, it is kept.
+void switch_forwarding_on(bool v6, journal& log);
+
+// What is still as we wrote it becomes what it was; anything else stays, with a sentence in `left`. Goes on
+// past a write that is refused, then throws the first refusal.
+void restore_sysctls(const std::vector<changed_sysctl>& changes, bool v6, journal& log, std::vector<std::string>& left);
+
+}  // namespace lanloom::app

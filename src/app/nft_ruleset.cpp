@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lanloom/app/nft_ruleset.hpp>
+
+#include <algorithm>
+
+namespace lanloom::app {
+
+namespace {
+std::string in_quotes(std::string_view name) { return '"' + std::string(name) + '"'; }
+
+std::string_view protocol_name(forward_protocol p) { return p == forward_protocol::tcp ? "tcp" : "udp"; }
+
+// "ip saddr 10.5.0.0/16"
+std::string address_match(std::string_view field, const ip_prefix& p, std::string_view relation = {}) {
+  std::string text = p.address.v6 ? "ip6 " : "ip ";
+  text.append(field).append(" ").append(relation);
+  return text + to_string(p.network());
+}
+
+std::string target_of(const port_forward& f) {
+  const auto address = to_string(f.to);
+  return (f.to.v6 ? "[" + address + "]" : address) + ":" + std::to_string(f.to_port);
+}
+
+std::string dnat_rule(const port_forward& f) {
+  std::string rule = f.to.v6 ? "meta nfproto ipv6 " : "meta nfproto ipv4 ";
+  if (f.address) rule += std::string(f.address->v6 ? "ip6" : "ip") + " daddr " + to_string(*f.address) + " ";
+  rule += "fib daddr type local ";
+  rule.append(protocol_name(f.protocol)).append(" dport ").append(std::to_string(f.port));
+  return rule + (f.to.v6 ? " dnat ip6 to " : " dnat ip to ") + target_of(f);
+}
+
+// What stays inside the overlay keeps its source address.
+std::string source_rule(const nft_rules& r, const ip_prefix& source, const std::string& verdict) {
+  std::string rule = "oifname != " + in_quotes(r.bridge) + " " + address_match("saddr", source);
+  for (const auto& subnet : r.overlay) {
+    if (subnet.address.v6 == source.address.v6) rule += " " + address_match("daddr", subnet, "!= ");
+  }
+  return rule + " " + verdict;
+}
+
+using lines = std::vector<std::string>;
+
+// The answer to a forwarded connection from the overlay must come back through this host, or the answering container
+// would speak to the asking one directly, from an address that one never called. Told by source address: under
+// br_netfilter the hook may not know the incoming interface.
+lines hairpin_rules(const nft_rules& r) {
+  lines rules;
+  for (const auto& subnet : r.overlay) {
+    const bool forwarded = std::any_of(r.nat.forward.begin(), r.nat.forward.end(),
+                                       [&](const port_forward& f) { return f.to.v6 == subnet.address.v6; });
+    if (!forwarded) continue;
+    rules.push_back("oifname " + in_quotes(r.bridge) + " " + address_match("saddr", subnet) +
+                    " ct status dnat masquerade");
+  }
+  return rules;
+}
+
+lines guard_rules(const nft_rules& r, address_families before) {
+  const bool v4 = r.forwarding.v4 && !before.v4;
+  const bool v6 = r.forwarding.v6 && !before.v6;
+  if (!v4 && !v6) return {};
+  lines rules{"iifname " + in_quotes(r.bridge) + " accept", "oifname " + in_quotes(r.bridge) + " accept",
+              "meta iifkind \"bridge\" meta oifkind \"bridge\" accept"};
+  if (v4) rules.emplace_back("meta nfproto ipv4 drop");
+  if (v6) rules.emplace_back("meta nfproto ipv6 drop");
+  return rules;
+}
+
+void append_chain(std::string& text, std::string_view name, std::string_view hook, const lines& rules) {
+  if (rules.empty()) return;
+  text.append("\tchain ").append(name).append(" {\n\t\ttype ").append(hook).append("; policy accept;\n");
+  for (const auto& rule : rules) text.append("\t\t").append(rule).append("\n");
+  text.append("\t}\n");
+}
+}  // namespace
+
+std::string nft_table_name(std::string_view instance) { return "lanloom-" + std::string(instance); }
+
+bool needs_table(const nft_rules& rules, address_families forwarded_before) {
+  return !rules.nat.masquerade.empty() || !rules.nat.snat.empty() || !rules.nat.forward.empty() ||
+         !guard_rules(rules, forwarded_before).empty();
+}
+
+std::string nft_ruleset(const nft_rules& rules, address_families forwarded_before) {
+  lines forwards;
+  lines local_forwards;
+  for (const auto& f : rules.nat.forward) {
+    forwards.push_back(dnat_rule(f));
+    local_forwards.push_back((f.to.v6 ? "ip6 daddr != ::1 " : "ip daddr != 127.0.0.0/8 ") + dnat_rule(f));
+  }
+  lines sources;
+  for (const auto& s : rules.nat.snat) {
+    const std::string verdict = (s.to.v6 ? "snat ip6 to " : "snat ip to ") + to_string(s.to);
+    sources.push_back(source_rule(rules, s.source, verdict));
+  }
+  for (const auto& m : rules.nat.masquerade) sources.push_back(source_rule(rules, m, "masquerade"));
+  for (auto& rule : hairpin_rules(rules)) sources.push_back(std::move(rule));
+
+  const auto table = "table inet " + nft_table_name(rules.instance);
+  std::string text = table + " {}\ndelete " + table + "\n" + table + " {\n";
+  text += "\tcomment \"lanloom instance " + rules.instance + "\"\n";
+  append_chain(text, "prerouting", "nat hook prerouting priority dstnat", forwards);
+  append_chain(text, "output", "nat hook output priority -100", local_forwards);
+  append_chain(text, "postrouting", "nat hook postrouting priority srcnat", sources);
+  append_chain(text, "forward", "filter hook forward priority filter", guard_rules(rules, forwarded_before));
+  return text + "}\n";
+}
+
+std::string describe(const nft_rules& rules) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  for (const auto& m : rules.nat.masquerade) add("masquerade " + to_string(m.network()));
+  for (const auto& s : rules.nat.snat) add("snat " + to_string(s.source.network()) + " to " + to_string(s.to));
+  for (const auto& f : rules.nat.forward) {
+    add("forward " + std::string(protocol_name(f.protocol)) + " " +
+        (f.address ? "port " + std::to_string(f.port) + " of " + to_string(*f.address) : std::to_string(f.port)) +
+        " to " + target_of(f));
+  }
+  if (rules.forwarding.v4) add("guard ipv4 unless forwarded already");
+  if (rules.forwarding.v6) add("guard ipv6 unless forwarded already");
+  return text;
+}
+
+}  // namespace lanloom::app

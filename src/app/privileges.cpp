@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "privileges.hpp"
+
+#include <lanloom/app/host.hpp>
+
+#include <fstream>
+
+namespace lanloom::app {
+
+namespace {
+std::uint64_t effective_capabilities() {
+  constexpr std::string_view wanted = "CapEff:";
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind(wanted, 0) == 0) return std::stoull(line.substr(wanted.size()), nullptr, 16);
+  }
+  throw setup_error("/proc/self/status does not say what this process may do; mount /proc");
+}
+
+std::string name_of(capability c) {
+  switch (c) {
+    case capability::kill:
+      return "CAP_KILL";
+    case capability::setgid:
+      return "CAP_SETGID";
+    case capability::setuid:
+      return "CAP_SETUID";
+    case capability::setpcap:
+      return "CAP_SETPCAP";
+    case capability::net_admin:
+      return "CAP_NET_ADMIN";
+    case capability::sys_admin:
+      return "CAP_SYS_ADMIN";
+  }
+  return "a capability";
+}
+}  // namespace
+
+void require(capability c, const char* what_for) {
+  if ((effective_capabilities() >> static_cast<unsigned>(c) & 1U) != 0) return;
+  throw permission_error(std::string(what_for) + ": needs " + name_of(c) + "; run it as root");
+}
+
+}  // namespace lanloom::app

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// privileges.hpp - asks what this process may do before it tries. Errors: permission_error with the cure.
+#pragma once
+
+#include <cstdint>
+
+namespace lanloom::app {
+
+// Values of linux/capability.h.
+enum class capability : std::uint8_t { kill = 5, setgid = 6, setuid = 7, setpcap = 8, net_admin = 12, sys_admin = 21 };
+
+// `what_for` completes "...: needs CAP_NET_ADMIN; run it as root".
+void require(capability c, const char* what_for);
+
+}  // namespace lanloom::app

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lanloom/os/udp.hpp>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <string>
+
+namespace lanloom::os {
+
+namespace {
+
+constexpr int buffer_size = 4 << 20;
+constexpr int gro_segment_size = 104;  // UDP_GRO, which older <netinet/udp.h> lack
+
+std::errc last_error() noexcept { return static_cast<std::errc>(errno); }
+
+struct socket_address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+socket_address to_socket_address(const endpoint& e, bool v6_socket) noexcept {
+  socket_address out;
+  if (v6_socket) {
+    sockaddr_in6 a{};
+    a.sin6_family = AF_INET6;
+    a.sin6_port = htons(e.port);
+    a.sin6_scope_id = e.scope;
+    std::memcpy(&a.sin6_addr, e.address.data(), e.address.size());
+    std::memcpy(&out.storage, &a, sizeof a);
+    out.size = sizeof a;
+  } else {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_port = htons(e.port);
+    std::memcpy(&a.sin_addr, e.address.data() + 12, 4);
+    std::memcpy(&out.storage, &a, sizeof a);
+    out.size = sizeof a;
+  }
+  return out;
+}
+
+endpoint to_endpoint(const sockaddr_storage& from) noexcept {
+  if (from.ss_family == AF_INET) {
+    sockaddr_in a;
+    std::memcpy(&a, &from, sizeof a);
+    std::array<std::uint8_t, 4> address;
+    std::memcpy(address.data(), &a.sin_addr, address.size());
+    return endpoint::v4(address, ntohs(a.sin_port));
+  }
+  sockaddr_in6 a;
+  std::memcpy(&a, &from, sizeof a);
+  endpoint e;
+  std::memcpy(e.address.data(), &a.sin6_addr, e.address.size());
+  e.port = ntohs(a.sin6_port);
+  e.scope = a.sin6_scope_id;
+  return e;
+}
+
+void set(int fd, int level, int option, int value, const std::string& context) {
+  if (::setsockopt(fd, level, option, &value, sizeof value) != 0) throw_errno(context);
+}
+
+void enlarge(int fd, int forced_option, int option) noexcept {
+  const int size = buffer_size;
+  if (::setsockopt(fd, SOL_SOCKET, forced_option, &size, sizeof size) == 0) return;
+  // Without CAP_NET_ADMIN the host's limit stands; a smaller buffer works.
+  (void)::setsockopt(fd, SOL_SOCKET, option, &size, sizeof size);
+}
+
+// The options of every underlay socket, then bind. False when this address family does not exist on the host.
+bool bind_socket(unique_fd& fd, const endpoint& listen, bool v6, const std::string& context) {
+  fd.reset(::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
+  if (!fd && errno == EAFNOSUPPORT) return false;
+  if (!fd) throw_errno(context);
+  if (v6) {
+    set(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, listen.is_unspecified() ? 0 : 1, context);
+    set(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, context);
+  }
+  set(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, context);
+  enlarge(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF);
+  enlarge(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF);
+  const socket_address to = to_socket_address(listen, v6);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&to.storage), to.size) == 0) return true;
+  if (errno == EAFNOSUPPORT) return false;
+  throw_errno(context);
+}
+
+// Room for one message's control data: the UDP_GRO segment size.
+struct control_room {
+  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(int))> bytes;
+};
+
+// What recvmsg filled in, as a train. The kernel says the segment size only for more than one.
+datagram_train to_train(msghdr& message, std::size_t size) noexcept {
+  datagram_train train{{static_cast<std::uint8_t*>(message.msg_iov->iov_base), size}, size};
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != gro_segment_size) continue;
+    int segment = 0;
+    std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
+    if (segment > 0 && static_cast<std::size_t>(segment) < size) train.stride = static_cast<std::size_t>(segment);
+  }
+  return train;
+}
+
+}  // namespace
+
+udp_socket udp_socket::open(const endpoint& listen) {
+  const std::string context = "listen on " + to_string(listen);
+  unique_fd fd;
+  const bool v6 = !listen.is_v4();
+  if (!bind_socket(fd, listen, v6, context)) {
+    if (!v6 || !listen.is_unspecified()) throw_errno(context, EAFNOSUPPORT);
+    if (!bind_socket(fd, endpoint::v4({}, listen.port), false, context)) throw_errno(context, EAFNOSUPPORT);
+  }
+  return udp_socket(std::move(fd));
+}
+
+udp_socket::udp_socket(unique_fd fd) : fd_(std::move(fd)) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) throw_errno("name of UDP socket");
+  if (address.ss_family != AF_INET && address.ss_family != AF_INET6) throw_errno("UDP socket", EAFNOSUPPORT);
+  v6_ = address.ss_family == AF_INET6;
+  local_ = to_endpoint(address);
+}
+
+unique_fd udp_socket::duplicate() const {
+  unique_fd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) throw_errno("duplicate UDP descriptor");
+  return copy;
+}
+
+std::errc udp_socket::receive(bytes_span slot, endpoint& from, datagram_train& out) noexcept {
+  sockaddr_storage source;
+  control_room control;
+  iovec part{slot.data(), slot.size()};
+  msghdr message{};
+  message.msg_name = &source;
+  message.msg_namelen = sizeof source;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes.data();
+  message.msg_controllen = control.bytes.size();
+  ssize_t n = 0;
+  do n = ::recvmsg(fd_.get(), &message, 0);
+  while (n < 0 && errno == EINTR);
+  if (n < 0) return last_error();
+  from = to_endpoint(source);
+  out = to_train(message, static_cast<std::size_t>(n));
+  return {};
+}
+
+sent udp_socket::send(const endpoint& to, bytes_view bytes, std::size_t stride) noexcept {
+  assert(stride > 0);
+  if (!v6_ && !to.is_v4()) return {0, std::errc::network_unreachable};
+  const socket_address target = to_socket_address(to, v6_);
+  const auto* address = reinterpret_cast<const sockaddr*>(&target.storage);
+  sent done;
+  do {
+    const bytes_view datagram = bytes.first(std::min(stride, bytes.size()));
+    ssize_t n = 0;
+    do n = ::sendto(fd_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL, address, target.size);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+      done.error = last_error();
+      return done;
+    }
+    ++done.datagrams;
+    bytes = bytes.subspan(datagram.size());
+  } while (!bytes.empty());
+  return done;
+}
+
+struct receive_batch::storage {
+  std::array<std::array<std::uint8_t, 65536>, slots> bytes;
+  std::array<sockaddr_storage, slots> sources;
+  std::array<control_room, slots> controls;
+  std::array<iovec, slots> parts;
+  std::array<mmsghdr, slots> messages;
+  std::array<received, slots> results;
+};
+
+receive_batch::receive_batch() : storage_(std::make_unique<storage>()) {
+  for (std::size_t i = 0; i < slots; ++i) {
+    storage_->parts[i] = {storage_->bytes[i].data(), storage_->bytes[i].size()};
+    msghdr& message = storage_->messages[i].msg_hdr;
+    message.msg_name = &storage_->sources[i];
+    message.msg_iov = &storage_->parts[i];
+    message.msg_iovlen = 1;
+    message.msg_control = storage_->controls[i].bytes.data();
+  }
+}
+
+receive_batch::~receive_batch() = default;
+
+std::span<received> receive_batch::receive(udp_socket& socket, std::errc& error) noexcept {
+  storage& s = *storage_;
+  // The kernel overwrites the three fields that say how much it filled.
+  for (mmsghdr& m : s.messages) {
+    m.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    m.msg_hdr.msg_controllen = sizeof(control_room);
+    m.msg_hdr.msg_flags = 0;
+  }
+  int n = 0;
+  do n = ::recvmmsg(socket.fd(), s.messages.data(), static_cast<unsigned>(slots), MSG_DONTWAIT, nullptr);
+  while (n < 0 && errno == EINTR);
+  error = n < 0 ? last_error() : std::errc{};
+  const auto count = static_cast<std::size_t>(std::max(n, 0));
+  for (std::size_t i = 0; i < count; ++i)
+    s.results[i] = {to_endpoint(s.sources[i]), to_train(s.messages[i].msg_hdr, s.messages[i].msg_len)};
+  return std::span(s.results).first(count);
+}
+
+}  // namespace lanloom::os

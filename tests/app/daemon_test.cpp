@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control_client.hpp"
+#include "node_pair.hpp"
+#include "os/own_host.hpp"
+
+#include <doctest/doctest.h>
+#include <lanloom/app/daemon.hpp>
+#include <lanloom/app/log.hpp>
+#include <lanloom/os/clock.hpp>
+#include <lanloom/os/listener.hpp>
+#include <lanloom/os/netlink.hpp>
+#include <lanloom/os/tap.hpp>
+#include <lanloom/os/udp.hpp>
+
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <nlohmann/json.hpp>
+
+#include <csignal>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <set>
+#include <sstream>
+
+using namespace lanloom;
+using namespace lanloom::app;
+using namespace lanloom::app::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr os::sandbox_identity nobody{65534, 65534};
+const char* const socket_path = "/run/lan.sock";
+const char* const log_file = "/run/log";
+
+// This test's own: the interface behind the TAP, as the bridge sees it.
+class packet_socket {
+ public:
+  explicit packet_socket(int interface_index) {
+    fd_ = os::unique_fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_ll here{};
+    here.sll_family = AF_PACKET;
+    here.sll_protocol = htons(0x88b5);
+    here.sll_ifindex = interface_index;
+    if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0) os::throw_errno("packet socket");
+  }
+  void send(const std::vector<std::uint8_t>& frame) const {
+    REQUIRE(::send(fd_.get(), frame.data(), frame.size(), 0) == static_cast<ssize_t>(frame.size()));
+  }
+  [[nodiscard]] std::vector<std::uint8_t> receive() const {
+    std::vector<std::uint8_t> frame(65536);
+    const ssize_t n = ::recv(fd_.get(), frame.data(), frame.size(), 0);
+    frame.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+    return frame;
+  }
+
+ private:
+  os::unique_fd fd_;
+};
+
+// beta, in this process: a core::node on a real socket.
+class other_side {
+ public:
+  explicit other_side(const endpoint& alpha)
+      : udp_(os::udp_socket::open(endpoint::v4({127, 0, 0, 1}, 0))),
+        node_(make_node(example_setup("beta", 2, "alpha", 1, alpha), clock())) {}
+
+  [[nodiscard]] const endpoint& address() const { return udp_.local(); }
+  [[nodiscard]] core::node& node() { return *node_; }
+  [[nodiscard]] bool established() const {
+    return node_->peers(os::monotonic_now())[0].now == core::peer_status::state::established;
+  }
+  void send_frame(const std::vector<std::uint8_t>& frame) {
+    feed_frame(*node_, frame, os::monotonic_now(), out_);
+    carry_out();
+  }
+  // Lives until the condition holds; false when that takes 10 s.
+  bool live_until(const std::function<bool()>& condition) {
+    for (const time_point end = os::monotonic_now() + 10s; !condition();) {
+      if (os::monotonic_now() >= end) return false;
+      turn();
+    }
+    return true;
+  }
+
+  std::vector<std::vector<std::uint8_t>> frames;  // that came for our LAN
+  std::vector<core::outbox::notice::kind> notices;
+
+ private:
+  static instant clock() { return {os::monotonic_now(), os::wall_now()}; }
+
+  void turn() {
+    pollfd p{udp_.fd(), POLLIN, 0};
+    if (::poll(&p, 1, 5) == 1) {
+      endpoint from;
+      datagram_train train;
+      if (udp_.receive(room_, from, train) == std::errc{}) {
+        node_->on_datagrams(train, from, os::monotonic_now(), out_);
+        carry_out();
+      }
+    }
+    while (node_->has_work()) node_->work(clock(), out_);
+    if (node_->next_timer() <= os::monotonic_now()) node_->on_timer(clock(), out_);
+    carry_out();
+  }
+  void carry_out() {
+    for (const auto& train : out_.trains()) static_cast<void>(udp_.send(train.to, train.bytes, train.stride));
+    for (const auto& frame : out_.frames()) {
+      auto& whole = frames.emplace_back();
+      for (const bytes_view slice : frame.slices) whole.insert(whole.end(), slice.begin(), slice.end());
+    }
+    for (const auto& n : out_.notices()) notices.push_back(n.what);
+    out_.clear();
+  }
+
+  os::udp_socket udp_;
+  std::unique_ptr<core::node> node_;
+  core::outbox out_;
+  std::vector<std::uint8_t> room_ = std::vector<std::uint8_t>(os::udp_socket::slot_size);
+};
+
+// alpha: what the keeper does, and the node as its child. REQUIRES a host of its own.
+class running_node {
+ public:
+  running_node() : ends_(os::make_channel()) {
+    os::netlink links;
+    links.set_up(links.link_by_name("lo")->index);
+    descriptors_.tap = os::tap::open("vtap0").duplicate();
+    index_ = links.link_by_name("vtap0")->index;
+    links.set_up(index_);
+    const auto udp = os::udp_socket::open(endpoint::v4({127, 0, 0, 1}, 0));
+    address_ = udp.local();
+    descriptors_.udp = udp.duplicate();
+    descriptors_.control = os::listen_unix(socket_path, 0600, 0);
+  }
+  ~running_node() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  running_node(const running_node&) = delete;
+  running_node& operator=(const running_node&) = delete;
+
+  void start() {
+    const pid_t keeper = ::getpid();
+    pid_ = ::fork();
+    REQUIRE(pid_ >= 0);
+    if (pid_ == 0) become_node(keeper);
+    ends_.second.close();
+  }
+  // In the forked process.
+  [[noreturn]] void become_node(pid_t keeper) {
+    for (const int signal : {SIGABRT, SIGSEGV, SIGILL, SIGFPE}) std::signal(signal, SIG_DFL);  // doctest's
+    ::dup2(::open(log_file, O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
+    configure_log(log_level::info, verbosity::as_configured, "lan");
+    ends_.first.close();
+    ::_exit(run_node(std::move(ends_.second), nobody, keeper));
+  }
+  void set_up(const std::optional<endpoint>& beta) {
+    send_setup(ends_.first, example_setup("alpha", 1, "beta", 2, beta), descriptors_);
+  }
+  [[nodiscard]] bool becomes_ready() {
+    pollfd p{ends_.first.fd(), POLLIN, 0};
+    if (::poll(&p, 1, 10000) != 1) return false;
+    std::array<std::uint8_t, 64> room;
+    std::size_t size = 0;
+    std::vector<os::unique_fd> fds;
+    return ends_.first.receive(room, size, fds) == std::errc{} && is_ready(bytes_view(room).first(size));
+  }
+  void start_ready(const std::optional<endpoint>& beta) {
+    start();
+    set_up(beta);
+    REQUIRE(becomes_ready());
+  }
+  // "exit 0", "signal 9" or "lives".
+  std::string end() {
+    int status = 0;
+    for (const auto until = std::chrono::steady_clock::now() + 10s; std::chrono::steady_clock::now() < until;) {
+      if (::waitpid(pid_, &status, WNOHANG) == pid_) {
+        pid_ = 0;
+        return WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
+                                   : "exit " + std::to_string(WEXITSTATUS(status));
+      }
+      ::poll(nullptr, 0, 1);
+    }
+    return "lives";
+  }
+  void expect_elsewhere(pid_t pid) {  // somebody else forked the node
+    pid_ = pid;
+    ends_.second.close();
+  }
+
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] int tap_index() const { return index_; }
+  [[nodiscard]] const endpoint& address() const { return address_; }
+  [[nodiscard]] os::channel& channel() { return ends_.first; }
+  void give_up_descriptors() { descriptors_ = {}; }
+
+ private:
+  std::pair<os::channel, os::channel> ends_;
+  node_descriptors descriptors_;
+  int index_ = 0;
+  endpoint address_;
+  pid_t pid_ = 0;
+};
+
+nlohmann::ordered_json status_now() { return nlohmann::ordered_json::parse(ask(socket_path, "/v1/status")); }
+
+std::string log_text() {
+  std::ifstream file(log_file);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::map<std::string, std::string> process_status(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  std::map<std::string, std::string> fields;
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(":\t");
+    if (colon != std::string::npos) fields[line.substr(0, colon)] = line.substr(colon + 2);
+  }
+  return fields;
+}
+
+std::map<std::string, int> descriptor_kinds(pid_t pid) {
+  std::map<std::string, int> kinds;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
+    if (std::stoi(entry.path().filename().string()) <= 2) continue;
+    std::error_code gone;  // the connection that answered last may close while we look
+    const std::string target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (gone) continue;
+    ++kinds[target.substr(0, target.find('['))];
+  }
+  return kinds;
+}
+
+const std::string nothing_held = "0000000000000000";
+
+}  // namespace
+
+TEST_CASE("daemon: becomes ready, answers on the control socket, and ends on stop") {
+  os::on_own_host([] {
+    running_node node;
+    node.start_ready(std::nullopt);
+    const auto status = status_now();
+    CHECK(status["instance"] == "lan");
+    CHECK(status["node"]["name"] == "alpha");
+    CHECK(status["tap"]["name"] == "vtap0");
+    CHECK(status["peers"][0]["state"] == "idle");
+    CHECK(nlohmann::json::parse(ask(socket_path, "/v1/fdb"))["instance"] == "lan");
+    CHECK_THROWS_WITH(static_cast<void>(ask(socket_path, "/v1/stop")), doctest::Contains("refused"));
+
+    // Clients in the middle of something do not hold it up, nor make it fall.
+    const control_client half(socket_path);
+    half.send("GET /v1/sta");
+    CHECK(status_now()["schema"] == 1);
+    send_stop(node.channel());
+    CHECK(node.end() == "exit 0");
+    CHECK(half.closed_by_server(0ms));
+    CHECK(log_text() == "");
+  });
+}
+
+TEST_CASE("daemon: ends at the end of the channel") {
+  os::on_own_host([] {
+    running_node node;
+    node.start_ready(std::nullopt);
+    node.channel().close();
+    CHECK(node.end() == "exit 0");
+  });
+}
+
+TEST_CASE("daemon: a keeper that ends before the set-up, or sends another, is refused with a line") {
+  os::on_own_host([] {
+    running_node node;
+    node.start();
+    send_stop(node.channel());
+    CHECK(node.end() == "exit 1");
+    CHECK(log_text().find("node: the keeper did not send a set-up") != std::string::npos);
+  });
+}
+
+TEST_CASE("daemon: other messages of the keeper, and the signals of a terminal, change nothing") {
+  os::on_own_host([] {
+    running_node node;
+    node.start_ready(std::nullopt);
+    const std::array<std::uint8_t, 200> noise{};
+    for (const std::size_t size : {1U, 4U, 64U, 200U}) {
+      REQUIRE(node.channel().send(bytes_view(noise).first(size)) == std::errc{});
+    }
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) CHECK(::kill(node.pid(), signal) == 0);
+    CHECK(status_now()["schema"] == 1);
+    send_stop(node.channel());
+    CHECK(node.end() == "exit 0");
+  });
+}
+
+TEST_CASE("daemon: dies with the keeper though the channel stays open") {
+  os::on_own_host([] {
+    REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);  // the node comes to us
+    running_node node;
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+    const os::unique_fd from(ends[0]);
+    os::unique_fd to(ends[1]);
+    const pid_t keeper = ::fork();
+    REQUIRE(keeper >= 0);
+    if (keeper == 0) {
+      const pid_t self = ::getpid();
+      const pid_t child = ::fork();
+      if (child == 0) node.become_node(self);
+      static_cast<void>(::write(to.get(), &child, sizeof child) == sizeof child);
+      for (;;) ::pause();
+    }
+    pid_t child = 0;
+    REQUIRE(::read(from.get(), &child, sizeof child) == sizeof child);
+    node.expect_elsewhere(child);
+    node.set_up(std::nullopt);
+    REQUIRE(node.becomes_ready());
+    CHECK(::kill(keeper, SIGKILL) == 0);
+    CHECK(::waitpid(keeper, nullptr, 0) == keeper);
+    CHECK(node.end() == "signal 9");
+  });
+}
+
+TEST_CASE("daemon: the node holds no right and no descriptor but its own") {
+  os::on_own_host([] {
+    const os::unique_fd stray(::open("/etc/passwd", O_RDONLY));  // not close-on-exec, and no business of the node's
+    running_node node;
+    node.start_ready(std::nullopt);
+    CHECK(status_now()["schema"] == 1);
+    auto fields = process_status(node.pid());
+    CHECK(fields["Uid"] == "65534\t65534\t65534\t65534");
+    CHECK(fields["Gid"] == "65534\t65534\t65534\t65534");
+    CHECK(fields["Groups"].find_first_not_of(' ') == std::string::npos);
+    for (const char* set : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}) {
+      CAPTURE(set);
+      CHECK(fields[set] == nothing_held);
+    }
+    CHECK(fields["NoNewPrivs"] == "1");
+    if (os::hardened_build) CHECK(fields["Seccomp"] == "2");
+    if (os::hardened_build) CHECK(fields["Threads"] == "1");
+    auto kinds = descriptor_kinds(node.pid());
+    CHECK(kinds["/dev/net/tun"] == 2);  // to read, and for the loop to watch
+    CHECK(kinds["socket:"] <= 5 + 1);   // channel and UDP, each to use and to watch; control; a client that just left
+    CHECK(kinds["/etc/passwd"] == 0);
+    kinds.erase("/dev/net/tun");
+    kinds.erase("socket:");
+    kinds.erase("/etc/passwd");
+    int others = 0;
+    for (const auto& kind : kinds) {
+      CAPTURE(kind.first);
+      CHECK(kind.first.starts_with("anon_inode:"));  // epoll, timer, event
+      others += kind.second;
+    }
+    CHECK(others <= 3);
+    send_stop(node.channel());
+    CHECK(node.end() == "exit 0");
+  });
+}
+
+TEST_CASE(
+    "daemon: a frame from the TAP reaches the peer and one from the peer the TAP; both see the numbers; a bye ends "
+    "it") {
+  os::on_own_host([] {
+    running_node alpha;
+    const packet_socket lan(alpha.tap_index());
+    other_side beta(alpha.address());
+    alpha.start_ready(beta.address());
+    REQUIRE(beta.live_until([&] { return beta.established(); }));
+
+    const auto out = example_frame(9, 8, 1514);
+    lan.send(out);
+    const auto came = [&] { return std::find(beta.frames.begin(), beta.frames.end(), out) != beta.frames.end(); };
+    CHECK(beta.live_until(came));
+
+    const auto back = example_frame(8, 9, 60);
+    beta.send_frame(back);
+    std::vector<std::uint8_t> seen;
+    CHECK(beta.live_until([&] { return !(seen = lan.receive()).empty(); }));
+    CHECK(seen == back);
+
+    const auto status = status_now();
+    const auto& peer = status["peers"][0];
+    CHECK(peer["state"] == "established");
+    CHECK(peer["endpoint"] == to_string(beta.address()));
+    CHECK(peer["rx_frames"] == 1);
+    CHECK(peer["rx_bytes"] == 60);
+    CHECK(peer["tx_frames"] >= 1);  // the interface has things of its own to say
+    CHECK(status["tap"]["rx_frames"] == 1);
+    const auto fdb = nlohmann::json::parse(ask(socket_path, "/v1/fdb"));
+    bool known = false;
+    for (const auto& e : fdb["entries"]) known = known || (e["mac"] == "02:00:00:00:00:09" && e["peer"] == "beta");
+    CHECK(known);
+
+    send_stop(alpha.channel());
+    CHECK(alpha.end() == "exit 0");
+    using kind = core::outbox::notice::kind;
+    CHECK(beta.live_until([&] { return std::count(beta.notices.begin(), beta.notices.end(), kind::left) == 1; }));
+    CHECK(!beta.established());
+    CHECK(log_text().find("beta: established at " + to_string(beta.address())) != std::string::npos);
+  });
+}
+
+TEST_CASE("daemon: datagrams of every size and content leave it standing") {
+  os::on_own_host([] {
+    running_node alpha;
+    alpha.start_ready(std::nullopt);
+    const auto sender = os::udp_socket::open(endpoint::v4({127, 0, 0, 1}, 0));
+    os::udp_socket any(sender.duplicate());
+    crypto::random source(1);
+    std::vector<std::uint8_t> bytes(65507);
+    source.fill(bytes);
+    for (const std::size_t size : {1U, 31U, 32U, 100U, 1400U, 9000U, 65507U}) {
+      for (std::uint8_t type = 0; type < 8; ++type) {
+        bytes[0] = type;
+        static_cast<void>(any.send(alpha.address(), bytes_view(bytes).first(size), size));
+      }
+    }
+    std::uint64_t dropped = 0;
+    for (int i = 0; i < 1000 && dropped == 0; ++i) {
+      const auto status = status_now();
+      for (const auto& count : status["drops"]) dropped += count.get<std::uint64_t>();
+    }
+    CHECK(dropped > 0);
+    send_stop(alpha.channel());
+    CHECK(alpha.end() == "exit 0");
+  });
+}
+
+TEST_CASE("daemon: frames while the TAP is down are counted, and the node goes on") {
+  os::on_own_host([] {
+    running_node alpha;
+    other_side beta(alpha.address());
+    alpha.start_ready(beta.address());
+    REQUIRE(beta.live_until([&] { return beta.established(); }));
+    os::netlink().set_down(alpha.tap_index());
+    beta.send_frame(example_frame(8, 9));
+    CHECK(beta.live_until([] { return status_now()["drops"]["tap_down"] == 1; }));
+    send_stop(alpha.channel());
+    CHECK(alpha.end() == "exit 0");
+  });
+}
+
+TEST_CASE("daemon: a node whose TAP was deleted says so and ends with an error") {
+  os::on_own_host([] {
+    running_node node;
+    node.start_ready(std::nullopt);
+    os::netlink().delete_link("vtap0");
+    CHECK(node.end() == "exit 1");
+    CHECK(log_text().find("error lan: TAP vtap0: ") != std::string::npos);
+    CHECK(log_text().find("; the node ends") != std::string::npos);
+  });
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// example_config.hpp - configurations, a key and golden files for the tests of the host set-up.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <lanloom/app/config.hpp>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+inline lanloom::crypto::public_key example_key() {
+  lanloom::crypto::public_key key;
+  for (std::size_t i = 0; i < key.bytes.size(); ++i) key.bytes[i] = static_cast<std::uint8_t>(i);
+  return key;
+}
+
+inline lanloom::app::config example(const std::string& instance, std::string_view text) {
+  return lanloom::app::parse_config(text, instance + ".toml", "somewhere");
+}
+
+inline std::string golden(const std::string& name) {
+  const std::string file = std::string(LANLOOM_SOURCE_DIR) + "/tests/app/golden/" + name;
+  std::ifstream in(file);
+  REQUIRE_MESSAGE(in, file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+inline constexpr std::string_view two_hosts_alpha = R"(
+[node]
+name = "alpha"
+private_key = "alpha.key"
+[tap]
+name = "vtap0"
+[bridge]
+name = "br-lan"
+addresses = ["10.5.0.1/16"]
+[[netns]]
+name = "ns1"
+interface = "veth11"
+host_interface = "veth10"
+addresses = ["10.5.0.11/16"]
+gateway = "10.5.0.1"
+[[netns]]
+name = "ns2"
+interface = "veth21"
+host_interface = "veth20"
+addresses = ["10.5.0.21/16"]
+gateway = "10.5.0.1"
+[forwarding]
+ipv4 = true
+[nat]
+masquerade = ["10.5.0.0/16"]
+forward = [{ protocol = "tcp", port = 8765, to = "10.5.0.11:8765" }]
+[[peer]]
+name = "beta"
+public_key = "BAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fIA="
+endpoint = "192.168.50.5:4780"
+)";
+
+inline constexpr std::string_view two_hosts_beta = R"(
+[node]
+name = "beta"
+private_key = "beta.key"
+[tap]
+name = "vtap0"
+[bridge]
+name = "br-lan"
+addresses = ["10.5.0.2/16"]
+[[netns]]
+name = "ns3"
+interface = "veth31"
+host_interface = "veth30"
+addresses = ["10.5.0.31/16"]
+gateway = "10.5.0.2"
+[forwarding]
+ipv4 = true
+[nat]
+masquerade = ["10.5.0.0/16"]
+[[peer]]
+name = "alpha"
+public_key = "BAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fIA="
+endpoint = "192.168.50.6:4780"
+)";
+
+inline constexpr std::string_view both_families = R"(
+[node]
+name = "alpha"
+private_key = "alpha.key"
+[tap]
+name = "tap6"
+mtu = 9000
+[bridge]
+name = "br6"
+addresses = ["10.5.0.1/16", "fd00:5::1/64"]
+[[netns]]
+name = "six1"
+addresses = ["10.5.0.11/16", "fd00:5::11/64"]
+gateway = ["10.5.0.1", "fd00:5::1"]
+host_interface = "six1h"
+[forwarding]
+ipv4 = true
+ipv6 = true
+[nat]
+masquerade = ["10.5.0.0/16", "fd00:5::/64"]
+snat = [{ source = "10.6.0.0/16", to = "192.168.50.6" }]
+forward = [
+  { protocol = "tcp", port = 8765, to = "10.5.0.11:8765" },
+  { protocol = "udp", port = 53, to = "10.5.0.11:5353", address = "192.168.50.6" },
+  { protocol = "tcp", port = 443, to = "[fd00:5::11]:8443" },
+]
+[[peer]]
+name = "beta"
+public_key = "BAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fIA="
+endpoint = "[2001:db8::5]:4780"
+)";
+
+inline constexpr std::string_view bridge_only = R"(
+[node]
+name = "alpha"
+private_key = "alpha.key"
+[bridge]
+name = "br-bare"
+[[peer]]
+name = "beta"
+public_key = "BAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fIA="
+endpoint = "192.168.50.5:4780"
+)";

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <lanloom/app/nft_ruleset.hpp>
+#include <lanloom/app/plan.hpp>
+#include <lanloom/os/nft.hpp>
+
+#include "example_config.hpp"
+#include "os/own_host.hpp"
+
+#include <sstream>
+
+using namespace lanloom;
+using namespace lanloom::app;
+
+namespace {
+nft_rules rules_of(const config& c) {
+  return {c.instance, c.bridge.name, overlay_subnets(c), c.nat, {c.forwarding.ipv4, c.forwarding.ipv6}};
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+}  // namespace
+
+TEST_CASE("tables are the golden ones") {
+  CHECK(nft_ruleset(rules_of(example("lan", two_hosts_alpha)), {}) == golden("two-hosts-alpha.nft"));
+  CHECK(nft_ruleset(rules_of(example("lan", two_hosts_beta)), {}) == golden("two-hosts-beta.nft"));
+  CHECK(nft_ruleset(rules_of(example("six", both_families)), {}) == golden("both-families.nft"));
+}
+
+TEST_CASE("there is a table only where there is a rule") {
+  const auto bare = rules_of(example("bare", bridge_only));
+  CHECK_FALSE(needs_table(bare, {}));
+  auto only_forwarding = bare;
+  only_forwarding.forwarding = {true, true};
+  CHECK(needs_table(only_forwarding, {}));
+  CHECK(needs_table(only_forwarding, {true, false}));
+  CHECK(needs_table(only_forwarding, {false, true}));
+  CHECK_FALSE(needs_table(only_forwarding, {true, true}));
+  CHECK(needs_table(rules_of(example("lan", two_hosts_beta)), {true, true}));
+}
+
+TEST_CASE("the guard is for families that did not forward before") {
+  const auto rules = rules_of(example("six", both_families));
+  const auto both = nft_ruleset(rules, {});
+  CHECK(has(both, "meta nfproto ipv4 drop"));
+  CHECK(has(both, "meta nfproto ipv6 drop"));
+  const auto v6_only = nft_ruleset(rules, {true, false});
+  CHECK_FALSE(has(v6_only, "meta nfproto ipv4 drop"));
+  CHECK(has(v6_only, "meta nfproto ipv6 drop"));
+  CHECK_FALSE(has(nft_ruleset(rules, {true, true}), "chain forward"));
+}
+
+TEST_CASE("what leaves through the bridge is translated only for the hairpin") {
+  std::istringstream text(nft_ruleset(rules_of(example("six", both_families)), {}));
+  bool inside = false;
+  int rules = 0;
+  for (std::string line; std::getline(text, line);) {
+    if (has(line, "chain ")) inside = has(line, "chain postrouting");
+    if (!inside || (!has(line, "masquerade") && !has(line, "snat ip"))) continue;
+    ++rules;
+    CHECK_MESSAGE((has(line, "oifname != \"br6\"") || has(line, "ct status dnat")), line);
+  }
+  CHECK(rules == 5);
+}
+
+TEST_CASE("nft takes every table, twice over, and leaves none behind") {
+  lanloom::os::on_own_host([] {
+    for (const auto& [instance, text] :
+         {std::pair("lan", two_hosts_alpha), {"lan", two_hosts_beta}, {"six", both_families}}) {
+      const auto rules = rules_of(example(instance, text));
+      const auto name = nft_table_name(instance);
+      for (const address_families before : {address_families{}, {true, false}, {false, true}, {true, true}}) {
+        CHECK(os::refusal([&] { os::nft_apply(nft_ruleset(rules, before)); }).empty());
+        CHECK(os::refusal([&] { os::nft_apply(nft_ruleset(rules, before)); }).empty());
+        CHECK(os::nft_table_exists(name));
+        os::nft_delete_table(name);
+        CHECK(os::output_of("nft list ruleset").empty());
+      }
+    }
+  });
+}

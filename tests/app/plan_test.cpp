@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <lanloom/app/plan.hpp>
+
+#include "example_config.hpp"
+
+#include <set>
+
+using namespace lanloom;
+using namespace lanloom::app;
+
+namespace {
+std::string lines_of(const plan& p) {
+  std::string text;
+  for (const auto& s : p.steps) text += to_string(s) + "\n";
+  return text;
+}
+}  // namespace
+
+TEST_CASE("plans are the golden ones, line by line") {
+  CHECK(lines_of(make_plan(example("lan", two_hosts_alpha), example_key())) == golden("two-hosts-alpha.plan"));
+  CHECK(lines_of(make_plan(example("lan", two_hosts_beta), example_key())) == golden("two-hosts-beta.plan"));
+  CHECK(lines_of(make_plan(example("six", both_families), example_key())) == golden("both-families.plan"));
+  CHECK(lines_of(make_plan(example("bare", bridge_only), example_key())) == golden("bridge-only.plan"));
+}
+
+TEST_CASE("MAC addresses depend on key, instance and object, and say which end they are") {
+  const auto macs = [](const plan& p) {
+    std::vector<os::mac_address> all;
+    for (const auto& s : p.steps) {
+      if (const auto* b = std::get_if<create_bridge>(&s)) all.push_back(b->mac);
+      if (const auto* t = std::get_if<open_tap>(&s)) all.push_back(t->mac);
+      if (const auto* v = std::get_if<create_veth>(&s)) {
+        all.push_back(v->host_mac);
+        all.push_back(v->inside_mac);
+      }
+    }
+    return all;
+  };
+  const auto c = example("lan", two_hosts_alpha);
+  const auto first = macs(make_plan(c, example_key()));
+  REQUIRE(first.size() == 6);
+  CHECK(first == macs(make_plan(c, example_key())));
+  CHECK(std::set(first.begin(), first.end()).size() == first.size());
+  const std::vector<int> kinds{0x02, 0xfe, 0xfe, 0x02, 0xfe, 0x02};
+  for (std::size_t i = 0; i < first.size(); ++i) CHECK(first[i][0] == kinds[i]);
+
+  auto other_key = example_key();
+  other_key.bytes[31] ^= 1U;
+  const auto by_key = macs(make_plan(c, other_key));
+  const auto by_instance = macs(make_plan(example("lan2", two_hosts_alpha), example_key()));
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    CHECK(first[i] != by_key[i]);
+    CHECK(first[i] != by_instance[i]);
+  }
+}
+
+TEST_CASE("the table stands before forwarding is switched on") {
+  const auto p = make_plan(example("six", both_families), example_key());
+  REQUIRE(p.steps.size() > 3);
+  CHECK(std::holds_alternative<load_table>(p.steps[p.steps.size() - 3]));
+  CHECK(std::holds_alternative<enable_forwarding>(p.steps[p.steps.size() - 2]));
+  CHECK(std::holds_alternative<enable_forwarding>(p.steps[p.steps.size() - 1]));
+}
+
+TEST_CASE("every subnet of the overlay is named once") {
+  const auto subnets = overlay_subnets(example("six", both_families));
+  REQUIRE(subnets.size() == 2);
+  CHECK(to_string(subnets[0]) == "10.5.0.0/16");
+  CHECK(to_string(subnets[1]) == "fd00:5::/64");
+}
