@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# sandbox_test.sh - what the node, which reads every hostile byte, holds: read back from /proc, with a session alive.
+#
+#   this script
+#     +-- alpha's keeper, root              +-- beta's keeper, root
+#           +-- alpha's node, nobody              +-- beta's node, nobody
+. "$(dirname "$0")/lib.sh"
+
+two_hosts
+must up alpha beta
+must established alpha beta
+keeper=$(keeper_of alpha)
+node=$(node_of alpha)
+
+is() { # is FIELD VALUE: of /proc/NODE/status
+  same "$1" "$2" "$(sed -n "s/^$1:[[:space:]]*//p" "/proc/$node/status" | tr -s '\t ' ' ' | sed 's/ *$//')"
+}
+
+the_keeper_has_one_child_the_node() {
+  same "children of the keeper" 1 "$(pgrep -c -P "$keeper")"
+  is PPid "$keeper"
+  same "threads" "1" "$(sed -n 's/^Threads:\t//p' "/proc/$keeper/status")"
+  is Threads 1
+}
+case_of the_keeper_has_one_child_the_node
+
+the_node_has_no_capability_and_gets_none() {
+  local set
+  for set in CapInh CapPrm CapEff CapBnd CapAmb; do is $set 0000000000000000; done
+  is NoNewPrivs 1
+  # The same of the keeper is not so: this test sees what it looks at.
+  if grep -q '^CapEff:.*0000000000000000' "/proc/$keeper/status"; then fail "the keeper has no capability"; fi
+}
+case_of the_node_has_no_capability_and_gets_none
+
+the_node_is_nobody() {
+  local user group
+  user=$(id -u lanloom 2>/dev/null || echo 65534)
+  group=$(id -g lanloom 2>/dev/null || echo 65534)
+  is Uid "$user $user $user $user"
+  is Gid "$group $group $group $group"
+  is Groups ""
+}
+case_of the_node_is_nobody
+
+the_node_has_a_system_call_filter() {
+  is Seccomp 2
+  if grep -q '^Seccomp:.*2' "/proc/$keeper/status"; then fail "so has the keeper"; fi
+}
+case_of the_node_has_a_system_call_filter
+
+# Its memory belongs to root, though the process does not: it cannot be traced, and leaves no core.
+the_node_is_not_dumpable() {
+  same "owner of /proc/NODE/mem" 0 "$(stat -c %u "/proc/$node/mem")"
+  local file_limit='s/^Max core file size *\([0-9a-z]*\) *\([0-9a-z]*\).*/\1 \2/p'
+  same "core file size" "0 0" "$(sed -n "$file_limit" "/proc/$node/limits")"
+  same "processes" "0 0" "$(sed -n 's/^Max processes *\([0-9a-z]*\) *\([0-9a-z]*\).*/\1 \2/p' "/proc/$node/limits")"
+}
+case_of the_node_is_not_dumpable
+
+# What each descriptor is; sockets by what they are bound to.
+descriptors() {
+  local fd target inode
+  for fd in "/proc/$node/fd"/*; do
+    target=$(readlink "$fd")
+    case $target in
+      socket:*)
+        inode=${target//[^0-9]/}
+        if alpha grep -qE "^ *[0-9]+: .* $inode " /proc/net/udp /proc/net/udp6; then
+          echo udp
+        else
+          # type 5 is SEQPACKET, 1 STREAM; only a bound one has a path
+          alpha awk -v inode="$inode" '$7 == inode { print "unix", $5, $8 }' /proc/net/unix
+        fi
+        ;;
+      *) echo "$target" ;;
+    esac
+  done | sort
+}
+
+the_node_holds_what_it_needs_and_nothing_else() {
+  descriptors >"$D/descriptors"
+  local needed
+  for needed in '/dev/net/tun' 'udp' 'unix 0005 ' 'unix 0001 /run/lanloom/alpha.sock'; do
+    grep -qxF "$needed" "$D/descriptors" || fail "no '$needed': this test does not know what it sees"
+  done
+  same "other descriptors" "" \
+    "$(grep -vxE '/dev/net/tun|udp|unix 0005 |unix 0001 /run/lanloom/alpha.sock|anon_inode:\[(eventpoll|timerfd|eventfd)\]' \
+      "$D/descriptors" | grep -vxF -e "$(readlink "/proc/$node/fd/0")" -e "$(readlink "/proc/$node/fd/1")" -e "$(readlink "/proc/$node/fd/2")")"
+  same "standard input" /dev/null "$(readlink "/proc/$node/fd/0")"
+  same "standard output" "$D/alpha.log" "$(readlink "/proc/$node/fd/1")"
+  same "standard error" "$D/alpha.log" "$(readlink "/proc/$node/fd/2")"
+}
+case_of the_node_holds_what_it_needs_and_nothing_else
+
+the_nodes_own_signals_end_nothing() {
+  local signal
+  for signal in INT TERM HUP; do kill -$signal "$node"; done
+  pings n1 10.5.0.31
+  same "the node" "$node" "$(node_of alpha)"
+}
+case_of the_nodes_own_signals_end_nothing
+
+the_control_socket_is_for_root_and_its_group() {
+  same "mode and owner" "660 root root" "$(alpha stat -c '%a %U %G' /run/lanloom/alpha.sock)"
+  local status=0
+  alpha setpriv --reuid=65534 --regid=65534 --clear-groups "$LANLOOM" status alpha 2>"$D/denied.log" || status=$?
+  cat "$D/denied.log" >&2
+  same "status of nobody's status" 4 "$status"
+  grep -q 'permission denied' "$D/denied.log"
+}
+case_of the_control_socket_is_for_root_and_its_group

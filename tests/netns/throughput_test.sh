@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# throughput_test.sh - a load crosses in both directions, and nothing is dropped that only a mistake drops.
+# The figures are for the reader; what is claimed about speed is measured in bench/.
+#
+#      ns1 10.5.0.11 --- alpha ===== underlay ===== beta --- ns3 10.5.0.31
+. "$(dirname "$0")/lib.sh"
+
+two_hosts
+must up alpha beta
+must established alpha beta
+
+# load WHAT IPERF3-ARGUMENT...: three seconds between n1 and n3.
+load() {
+  local figure
+  n3 timeout 20 iperf3 -s -1 >"$D/iperf.log" 2>&1 &
+  eventually 10 listens n3 5201
+  n1 timeout 15 iperf3 -c 10.5.0.31 -t 3 -J "${@:2}" >"$D/iperf.json"
+  figure=$(python3 "$here/iperf.py" "$D/iperf.json")
+  note "$1: $figure"
+}
+
+tcp_from_alpha_to_beta() { load "TCP there" -C cubic; }
+case_of tcp_from_alpha_to_beta
+
+tcp_from_beta_to_alpha() { load "TCP back" -C cubic -R; }
+case_of tcp_from_beta_to_alpha
+
+tcp_both_ways_at_once() { load "TCP there, with as much back" -C cubic --bidir -P 2; }
+case_of tcp_both_ways_at_once
+
+udp_from_alpha_to_beta() { load "UDP there" -u -b 200M; }
+case_of udp_from_alpha_to_beta
+
+nothing_was_dropped_by_mistake() {
+  local name reasons='malformed unknown_index expired replayed bad_tag bad_mac1 bad_handshake bad_record
+    unknown_control short_frame long_frame bad_source own_source bad_offload tap_refused send_too_large'
+  for name in alpha beta; do
+    same "drops of $name: $(status_of $name "{k: v for k, v in s['drops'].items() if v}")" 0 "$(drops_of $name "$reasons")"
+  done
+}
+case_of nothing_was_dropped_by_mistake
