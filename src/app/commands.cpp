@@ -128,6 +128,9 @@ void print(const std::string& text) {
   if (!std::cout) throw std::runtime_error("cannot write the result to stdout");
 }
 
+// In ASCII alone: the node that sent this may be in an attacker's hand, and what we print goes to root's terminal.
+std::string json_text(const nlohmann::ordered_json& value, int indent) { return value.dump(indent, ' ', true) + "\n"; }
+
 bool colour_wanted() {
   const char* refused = std::getenv("NO_COLOR");
   return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0');
@@ -190,11 +193,11 @@ int status(const std::string& word, const status_options& options) {
         std::this_thread::sleep_for(poll_pause);
         continue;
       }
-      print(options.json ? now.dump(2) + "\n" : status_text(now, colour_wanted()));
+      print(options.json ? json_text(now, 2) : status_text(now, colour_wanted()));
       return established ? 0 : 6;
     }
     if (options.watch && colour_wanted()) print("\033[H\033[2J");
-    print(options.json ? now.dump(options.watch ? -1 : 2) + "\n" : status_text(now, colour_wanted()));
+    print(options.json ? json_text(now, options.watch ? -1 : 2) : status_text(now, colour_wanted()));
     if (!options.watch) return 0;
     std::this_thread::sleep_for(std::chrono::seconds{1});
   }
@@ -202,7 +205,7 @@ int status(const std::string& word, const status_options& options) {
 
 int fdb(const std::string& word, bool json) {
   const auto table = nlohmann::ordered_json::parse(ask(control_path(answering_instance(word)), "/v1/fdb"));
-  print(json ? table.dump(2) + "\n" : fdb_text(table));
+  print(json ? json_text(table, 2) : fdb_text(table));
   return 0;
 }
 

@@ -54,7 +54,7 @@ class control_server {
 // /run/lanloom/<instance>.sock
 [[nodiscard]] std::string control_path(std::string_view instance);
 
-// A socket connected to the one at `path`; nothing when nobody listens there. Throws permission_error (host.hpp),
+// A socket connected to the one at `path`; nothing when nobody listens there. Throws permission_error (permission_error.hpp),
 // std::runtime_error when nobody accepts for 5 s, and std::system_error.
 [[nodiscard]] os::unique_fd connect_control(const std::string& path);
 
