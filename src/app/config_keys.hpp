@@ -39,7 +39,6 @@ inline constexpr std::string_view addresses =
     "a list of addresses with the length of their subnet, such as "
     "[\"10.5.0.1/16\", \"fd00:5::1/64\"]";
 inline constexpr std::string_view boolean = "true or false";
-inline constexpr std::string_view create = "true, or remove it";
 inline constexpr std::string_view port = "a port from 1 to 65535";
 }  // namespace forms
 
@@ -54,20 +53,20 @@ inline constexpr std::array config_keys{
     config_key{"tap", "name", forms::interface},
     config_key{"tap", "mtu", "an integer from 1280 to 9216"},
     config_key{"bridge", "name", forms::interface},
-    config_key{"bridge", "create", forms::create},
-    config_key{"bridge", "kind", ""},
+    config_key{"bridge", "create", forms::boolean},
+    config_key{"bridge", "kind", "\"auto\", \"linux\" or \"ovs\""},
     config_key{"bridge", "addresses", forms::addresses},
-    config_key{"bridge", "uplinks", ""},
-    config_key{"bridge", "stp", ""},
+    config_key{"bridge", "uplinks", "a list of this host's interfaces, such as [\"eth1\"]"},
+    config_key{"bridge", "stp", forms::boolean},
     config_key{"netns", "name", forms::name},
-    config_key{"netns", "create", forms::create},
+    config_key{"netns", "create", forms::boolean},
     config_key{"netns", "interface", forms::interface},
     config_key{"netns", "host_interface", forms::interface},
     config_key{"netns", "addresses", forms::addresses},
     config_key{"netns", "gateway", "an address, or a list with one address per family"},
     config_key{"forwarding", "ipv4", forms::boolean},
     config_key{"forwarding", "ipv6", forms::boolean},
-    config_key{"forwarding", "firewall", ""},
+    config_key{"forwarding", "firewall", "\"report\" or \"fix\""},
     config_key{"nat", "masquerade", "a list of subnets, such as [\"10.5.0.0/16\"]"},
     config_key{"nat", "snat", "a list such as [{ source = \"10.6.0.0/16\", to = \"192.168.50.6\" }]"},
     config_key{"nat", "forward", "a list such as [{ protocol = \"tcp\", port = 8765, to = \"10.5.0.11:8765\" }]"},

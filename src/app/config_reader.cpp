@@ -29,7 +29,8 @@ namespace lanloom::app {
 
 namespace {
 
-constexpr std::size_t most_addresses = 64;     // of one interface
+constexpr std::size_t most_addresses = 64;  // of one interface
+constexpr std::size_t most_uplinks = 16;
 constexpr std::size_t most_nat_entries = 256;  // of one list
 constexpr std::size_t most_tables = 1024;      // [[netns]], [[peer]]
 
@@ -133,15 +134,6 @@ class table_reader {
     } else {
       wrong_type(key, at(key), *node);
     }
-  }
-
-  // `create`, whose other value belongs to a later version.
-  void only_true(std::string_view key) {
-    bool value = true;
-    boolean(key, value);
-    if (value) return;
-    problems_.add_unread(at(key), where_.find(at(key)),
-                         in_quotes(key) + " = false is not built in this version yet; write " + text_of(form(key)));
   }
 
   // A list of strings; one string alone where `single` allows it.
@@ -290,13 +282,18 @@ class file_reader {
     once("tap", [this](table_reader& t) { tap(t); });
     once("bridge", [this](table_reader& t) {
       t.text("name", c_.bridge.name, parse_interface_name);
-      t.only_true("create");
+      t.boolean("create", c_.bridge.create);
+      t.text("kind", c_.bridge.kind, parse_bridge_kind);
       t.list("addresses", c_.bridge.addresses, most_addresses, false, parse_interface_address);
+      t.list("uplinks", c_.bridge.uplinks, most_uplinks, false, parse_interface_name);
+      c_.bridge.stp = !c_.bridge.uplinks.empty();
+      t.boolean("stp", c_.bridge.stp);
     });
     each("netns", c_.netns, [this](table_reader& t, netns_config& n) { netns(t, n); });
     once("forwarding", [this](table_reader& t) {
       t.boolean("ipv4", c_.forwarding.ipv4);
       t.boolean("ipv6", c_.forwarding.ipv6);
+      t.text("firewall", c_.forwarding.firewall, parse_firewall);
     });
     once("nat", [this](table_reader& t) { nat(t); });
     each("peer", c_.peers, [this](table_reader& t, peer_config& p) { peer(t, p); });
@@ -321,12 +318,14 @@ class file_reader {
             "`mtu` = \"path\" is not built in this version yet; write an integer from 1280 to 9216, or remove it")) {
       return;
     }
-    t.integer("mtu", c_.tap.mtu, 1280, 9216);
+    std::uint16_t mtu = 0;
+    t.integer("mtu", mtu, 1280, 9216);
+    if (mtu != 0) c_.tap.mtu = mtu;
   }
 
   void netns(table_reader& t, netns_config& n) {
     if (t.require("name")) t.text("name", n.name, parse_name);
-    t.only_true("create");
+    t.boolean("create", n.create);
     n.interface = "eth0";
     t.text("interface", n.interface, parse_interface_name);
     t.text("host_interface", n.host_interface, parse_interface_name);

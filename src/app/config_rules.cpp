@@ -26,6 +26,7 @@ class rule_book {
     unique_names();
     unique_interfaces();
     unique_addresses();
+    bridge();
     for (std::size_t i = 0; i < c_.netns.size(); ++i) netns(i);
     listen();
     peers();
@@ -79,6 +80,9 @@ class rule_book {
     const auto named = [](const std::string& name) { return "the interface name " + in_quotes(name); };
     claim(taken, c_.bridge.name, "bridge.name", "the bridge", named(c_.bridge.name), cure);
     claim(taken, c_.tap.name, "tap.name", "the TAP", named(c_.tap.name), cure);
+    for (std::size_t i = 0; i < c_.bridge.uplinks.size(); ++i) {
+      claim(taken, c_.bridge.uplinks[i], indexed("bridge.uplinks", i), "an uplink", named(c_.bridge.uplinks[i]), cure);
+    }
     std::set<std::string_view> names;
     for (std::size_t i = 0; i < c_.netns.size(); ++i) {
       const auto& n = c_.netns[i];
@@ -123,6 +127,22 @@ class rule_book {
 
   [[nodiscard]] bool outside_bridge(const ip_address& a) const {
     return problems_.sound("bridge.addresses") && !subnet_around(c_.bridge.addresses, a);
+  }
+
+  // What of [bridge] is for a bridge that we make, and what for one that we join.
+  void bridge() {
+    const auto& b = c_.bridge;
+    if (b.create) {
+      if (b.kind == bridge_kind::ovs) {
+        problem_at("bridge.kind", "an Open vSwitch bridge is joined, not made: add create = false, or remove `kind`");
+      }
+      return;
+    }
+    if (!b.uplinks.empty()) {
+      problem_at("bridge.uplinks", "the uplinks of a bridge with create = false are its owner's; remove `uplinks`");
+    } else if (b.stp) {
+      problem_at("bridge.stp", "a bridge with create = false stays as its owner set it; remove `stp`");
+    }
   }
 
   void netns(std::size_t i) {

@@ -224,6 +224,19 @@ std::optional<forward_protocol> parse_protocol(std::string_view text, std::strin
   return std::nullopt;
 }
 
+std::optional<bridge_kind> parse_bridge_kind(std::string_view text, std::string&) {
+  if (text == "auto") return bridge_kind::automatic;
+  if (text == "linux") return bridge_kind::linux_bridge;
+  if (text == "ovs") return bridge_kind::ovs;
+  return std::nullopt;
+}
+
+std::optional<firewall_policy> parse_firewall(std::string_view text, std::string&) {
+  if (text == "report") return firewall_policy::report;
+  if (text == "fix") return firewall_policy::fix;
+  return std::nullopt;
+}
+
 std::string in_quotes(std::string_view text) {
   constexpr std::size_t longest = 64;
   std::string out = "`";

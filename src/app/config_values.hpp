@@ -34,6 +34,8 @@ struct socket_address {
 [[nodiscard]] std::optional<cipher_choice> parse_cipher(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<log_level> parse_level(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<forward_protocol> parse_protocol(std::string_view text, std::string& why);
+[[nodiscard]] std::optional<bridge_kind> parse_bridge_kind(std::string_view text, std::string& why);
+[[nodiscard]] std::optional<firewall_policy> parse_firewall(std::string_view text, std::string& why);
 
 // Why the address of `p` cannot be a host's in that subnet; empty if it can.
 [[nodiscard]] std::string_view not_in_subnet(const ip_prefix& p) noexcept;

@@ -128,7 +128,7 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.keys = {std::move(keys.private_key), keys.own};
   s.network_secret = std::move(keys.network_secret);
   s.suites = suites_of(c.node.cipher);
-  s.mtu = c.tap.mtu;
+  s.mtu = c.tap.mtu.value_or(1500);
   s.own_macs = own_macs(p);
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];

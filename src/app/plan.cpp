@@ -67,10 +67,10 @@ struct printer {
 
 void plan_bridge(const config& c, const mac_source& macs, std::vector<step>& steps) {
   const auto& name = c.bridge.name;
-  steps.emplace_back(create_bridge{name, macs.derive(inner_end, name), c.tap.mtu});
+  steps.emplace_back(create_bridge{name, macs.derive(inner_end, name), c.tap.mtu.value_or(1500)});
   for (const auto& address : c.bridge.addresses) steps.emplace_back(add_address{{name, {}}, address});
   steps.emplace_back(bring_up{{name, {}}});
-  steps.emplace_back(open_tap{c.tap.name, macs.derive(port_end, c.tap.name), c.tap.mtu});
+  steps.emplace_back(open_tap{c.tap.name, macs.derive(port_end, c.tap.name), c.tap.mtu.value_or(1500)});
   steps.emplace_back(join_bridge{c.tap.name, name});
   steps.emplace_back(bring_up{{c.tap.name, {}}});
 }
@@ -80,7 +80,7 @@ void plan_netns(const config& c, const netns_config& n, const mac_source& macs, 
   steps.emplace_back(create_netns{n.name});
   // The inside name alone may be the same in every namespace.
   steps.emplace_back(create_veth{n.host_interface, macs.derive(port_end, n.host_interface), n.name, n.interface,
-                                 macs.derive(inner_end, n.name + "/" + n.interface), c.tap.mtu});
+                                 macs.derive(inner_end, n.name + "/" + n.interface), c.tap.mtu.value_or(1500)});
   steps.emplace_back(join_bridge{n.host_interface, c.bridge.name});
   for (const auto& address : n.addresses) steps.emplace_back(add_address{inside, address});
   steps.emplace_back(bring_up{inside});

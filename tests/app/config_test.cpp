@@ -53,12 +53,17 @@ TEST_CASE("defaults") {
   CHECK_FALSE(c.node.network_secret);
   CHECK(c.node.cipher == cipher_choice::automatic);
   CHECK(c.tap.name == "ll-lan");
-  CHECK(c.tap.mtu == 1500);
+  CHECK_FALSE(c.tap.mtu);
   CHECK(c.bridge.name == "br-lan");
   CHECK(c.bridge.addresses.empty());
+  CHECK(c.bridge.create);
+  CHECK(c.bridge.kind == bridge_kind::automatic);
+  CHECK(c.bridge.uplinks.empty());
+  CHECK_FALSE(c.bridge.stp);
   CHECK(c.netns.empty());
   CHECK_FALSE(c.forwarding.ipv4);
   CHECK_FALSE(c.forwarding.ipv6);
+  CHECK(c.forwarding.firewall == firewall_policy::report);
   CHECK(c.nat.masquerade.empty());
   CHECK(c.nat.snat.empty());
   CHECK(c.nat.forward.empty());
@@ -163,6 +168,20 @@ group = "adm"
   CHECK(c.where.find("nothing") == position{1, 1});
 }
 
+TEST_CASE("bridges and namespaces of others") {
+  const auto c = parse(std::string(node) +
+                       "[bridge]\nname = \"br0\"\ncreate = false\nkind = \"ovs\"\n"
+                       "[[netns]]\nname = \"theirs\"\ncreate = false\n[forwarding]\nfirewall = \"fix\"\n");
+  CHECK_FALSE(c.bridge.create);
+  CHECK(c.bridge.kind == bridge_kind::ovs);
+  CHECK_FALSE(c.netns.at(0).create);
+  CHECK(c.forwarding.firewall == firewall_policy::fix);
+  const auto bridged = parse(std::string(node) + "[bridge]\nuplinks = [\"eth1\", \"eth2\"]\n");
+  CHECK(bridged.bridge.uplinks == std::vector<std::string>{"eth1", "eth2"});
+  CHECK(bridged.bridge.stp);
+  CHECK_FALSE(parse(std::string(node) + "[bridge]\nstp = false\nuplinks = [\"eth1\"]\n").bridge.stp);
+}
+
 TEST_CASE("derived host interfaces fit and differ") {
   const std::string text =
       std::string(node) + "[[netns]]\nname = \"a-rather-long-name-1\"\n[[netns]]\nname = \"a-rather-long-name-2\"\n";
@@ -232,19 +251,11 @@ TEST_CASE("parts of the file format that this version does not have") {
   const std::string not_built = " is not built in this version yet; remove it";
   check_all({
       {"state = \"/var/lib/lanloom/lan\"\n", "lan.toml:3:1: `state`" + not_built},
-      {"[bridge]\nkind = \"auto\"\nuplinks = []\nstp = false\n", "lan.toml:4:1: `kind`" + not_built +
-                                                                     "\nlan.toml:5:1: `uplinks`" + not_built +
-                                                                     "\nlan.toml:6:1: `stp`" + not_built},
-      {"[forwarding]\nfirewall = \"report\"\n", "lan.toml:4:1: `firewall`" + not_built},
       {"[control]\nmetrics = \"127.0.0.1:9985\"\n", "lan.toml:4:1: `metrics`" + not_built},
       {"[offload]\ntap_gso = \"auto\"\n", "lan.toml:3:2: [offload]" + not_built},
       {"[tap]\nmtu = \"path\"\n",
        "lan.toml:4:7: `mtu` = \"path\" is not built in this version yet; write an integer from 1280 to 9216, or remove "
        "it"},
-      {"[bridge]\ncreate = false\n",
-       "lan.toml:4:10: `create` = false is not built in this version yet; write true, or remove it"},
-      {"[[netns]]\nname = \"n\"\ncreate = false\n",
-       "lan.toml:5:10: `create` = false is not built in this version yet; write true, or remove it"},
       {peer("b", beta_key, "endpoint = [\"192.0.2.1:1\"]\n"),
        "lan.toml:6:12: a list of endpoints is not built in this version yet; write one, such as \"192.168.50.5:4780\""},
       {peer("b", beta_key, "endpoint = \"beta.example.org:4780\"\n"),
@@ -425,7 +436,7 @@ TEST_CASE("the reference file documents every key with its default") {
   CHECK(reference.node.network == defaults.node.network);
   CHECK(reference.node.cipher == defaults.node.cipher);
   CHECK(reference.tap.name == defaults.tap.name);
-  CHECK(reference.tap.mtu == defaults.tap.mtu);
+  CHECK(reference.tap.mtu == 1500);
   CHECK(reference.bridge.name == defaults.bridge.name);
   CHECK(reference.bridge.addresses.empty());
   CHECK(reference.forwarding.ipv4 == defaults.forwarding.ipv4);

@@ -39,6 +39,8 @@ class source_map {
 enum class cipher_choice : std::uint8_t { automatic, aes_256_gcm, chacha20_poly1305 };
 enum class log_level : std::uint8_t { error, warning, info, debug };
 enum class forward_protocol : std::uint8_t { tcp, udp };
+enum class bridge_kind : std::uint8_t { automatic, linux_bridge, ovs };
+enum class firewall_policy : std::uint8_t { report, fix };
 
 struct node_config {
   std::string name;
@@ -51,16 +53,22 @@ struct node_config {
 
 struct tap_config {
   std::string name;
-  std::uint16_t mtu = 1500;  // of TAP, bridge and veths: the largest IP packet
+  std::optional<std::uint16_t>
+      mtu;  // of TAP, bridge and veths: the largest IP packet; nothing: 1500, or the joined bridge's
 };
 
 struct bridge_config {
   std::string name;
-  std::vector<ip_prefix> addresses;  // host address and length of its subnet
+  bool create = true;                         // false: somebody else's, and stays as it is
+  bridge_kind kind = bridge_kind::automatic;  // of a joined one
+  std::vector<ip_prefix> addresses;           // host address and length of its subnet
+  std::vector<std::string> uplinks;           // interfaces of this host that become ports; their addresses move along
+  bool stp = false;                           // true by default with uplinks
 };
 
 struct netns_config {
   std::string name;
+  bool create = true;          // false: it exists, and is not ours
   std::string interface;       // inside
   std::string host_interface;  // on the bridge
   std::vector<ip_prefix> addresses;
@@ -70,6 +78,7 @@ struct netns_config {
 struct forwarding_config {
   bool ipv4 = false;
   bool ipv6 = false;
+  firewall_policy firewall = firewall_policy::report;  // what is done about a foreign rule that drops our forwards
 };
 
 struct source_nat {
