@@ -3,7 +3,7 @@
 //
 // 1. A request has a constant size; what does not fit is EMSGSIZE.
 // 2. Reading never passes the end of the message: a short value reads as zero, a short attribute ends the list.
-// Private to os/netlink.cpp.
+// Private to os.
 #pragma once
 
 #include <lanloom/base/bytes.hpp>
