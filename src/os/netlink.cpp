@@ -2,7 +2,7 @@
 #include <lanloom/os/netlink.hpp>
 #include <lanloom/os/netns.hpp>
 
-#include "netlink_message.hpp"
+#include "netlink_exchange.hpp"
 
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -16,10 +16,40 @@ namespace lanloom::os {
 
 namespace {
 constexpr std::size_t receive_size = 65536;  // the kernel fills at most 32 KiB per part of a dump
-constexpr int dump_attempts = 10;
 
-bool one_of(int error, std::initializer_list<int> expected) noexcept {
-  return std::find(expected.begin(), expected.end(), error) != expected.end();
+// The kernel's unit for a bridge's timers.
+using ticks = std::chrono::duration<std::uint32_t, std::centi>;
+
+void parse_kind(bytes_view info, link& l) {
+  l.kind = text_in(find_attribute(info, IFLA_INFO_KIND));
+  if (text_in(find_attribute(info, IFLA_INFO_SLAVE_KIND)) == "bridge") {
+    l.hairpin =
+        integer_in<std::uint8_t>(find_attribute(find_attribute(info, IFLA_INFO_SLAVE_DATA), IFLA_BRPORT_MODE)) != 0;
+  }
+  if (l.kind != "bridge") return;
+  const auto bridge = find_attribute(info, IFLA_INFO_DATA);
+  const auto timer = [&](int type) { return ticks(integer_in<std::uint32_t>(find_attribute(bridge, type))); };
+  l.stp = integer_in<std::uint32_t>(find_attribute(bridge, IFLA_BR_STP_STATE)) != 0;
+  l.timers = {timer(IFLA_BR_FORWARD_DELAY), timer(IFLA_BR_MAX_AGE), timer(IFLA_BR_HELLO_TIME)};
+}
+
+// The kernel takes them in the order of their numbers, whatever ours is: timers first, which without STP may be
+// anything.
+void describe_stp(netlink_message& asked, bool on) {
+  asked.nest(IFLA_LINKINFO, [&] {
+    asked.put_text(IFLA_INFO_KIND, "bridge");
+    asked.nest(IFLA_INFO_DATA, [&] {
+      const auto timer = [&](std::uint16_t type, std::chrono::milliseconds time) {
+        asked.put_integer<std::uint32_t>(type, std::chrono::duration_cast<ticks>(time).count());
+      };
+      if (on) {
+        timer(IFLA_BR_FORWARD_DELAY, quick_stp.forward_delay);
+        timer(IFLA_BR_HELLO_TIME, quick_stp.hello);
+        timer(IFLA_BR_MAX_AGE, quick_stp.max_age);
+      }
+      asked.put_integer<std::uint32_t>(IFLA_BR_STP_STATE, on ? 1 : 0);
+    });
+  });
 }
 
 link parse_link(const nlmsghdr& message) {
@@ -40,56 +70,12 @@ link parse_link(const nlmsghdr& message) {
         l.makes_addresses = mode[0] != IN6_ADDR_GEN_MODE_NONE;
       }
     }
-    if (type == IFLA_LINKINFO) {
-      l.kind = text_in(find_attribute(value, IFLA_INFO_KIND));
-      if (l.kind != "bridge") return;
-      l.stp = integer_in<std::uint32_t>(find_attribute(find_attribute(value, IFLA_INFO_DATA), IFLA_BR_STP_STATE)) != 0;
-    }
+    if (type == IFLA_LINKINFO) parse_kind(value, l);
   });
   if (l.kind != "veth") l.peer = 0;
   return l;
 }
-
-std::uint8_t family_of(const ip_address& a) noexcept { return a.v6 ? AF_INET6 : AF_INET; }
-
-bytes_view bytes_of(const ip_address& a) noexcept { return bytes_view(a.bytes).first(a.bits() / 8U); }
-
-// Nothing when `value` is not an address of that family.
-std::optional<ip_address> address_in(bytes_view value, std::uint8_t family) noexcept {
-  ip_address a;
-  a.v6 = family == AF_INET6;
-  if ((family != AF_INET && family != AF_INET6) || value.size() != a.bits() / 8U) return std::nullopt;
-  std::copy(value.begin(), value.end(), a.bytes.begin());
-  return a;
-}
-
-void describe_address(netlink_message& asked, int index, const ip_prefix& address) {
-  auto& header = asked.append<ifaddrmsg>();
-  header.ifa_family = family_of(address.address);
-  header.ifa_prefixlen = address.length;
-  header.ifa_index = static_cast<unsigned>(index);
-  header.ifa_flags = address.address.v6 ? IFA_F_NODAD : 0;
-  asked.put(IFA_LOCAL, bytes_of(address.address));
-  asked.put(IFA_ADDRESS, bytes_of(address.address));
-}
-
-void describe_route(netlink_message& asked, const default_route& r) {
-  auto& header = asked.append<rtmsg>();
-  header.rtm_family = family_of(r.gateway);
-  header.rtm_table = RT_TABLE_MAIN;
-  header.rtm_protocol = r.protocol;
-  header.rtm_scope = RT_SCOPE_UNIVERSE;
-  header.rtm_type = RTN_UNICAST;
-  asked.put(RTA_GATEWAY, bytes_of(r.gateway));
-  asked.put_integer<std::int32_t>(RTA_OIF, r.out_index);
-}
 }  // namespace
-
-struct netlink::outcome {
-  int error = 0;
-  std::string explanation;
-  bool interrupted = false;  // what was dumped changed meanwhile
-};
 
 void netlink::socket_closer::operator()(mnl_socket* s) const noexcept { mnl_socket_close(s); }
 
@@ -104,43 +90,6 @@ netlink::netlink() : socket_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)), rec
 netlink netlink::in(const unique_fd& netns) {
   const in_netns there(netns);
   return netlink();
-}
-
-template <class OnMessage>
-netlink::outcome netlink::exchange(netlink_message& asked, OnMessage on_message) {
-  auto& header = asked.header();
-  header.nlmsg_seq = ++sequence_;
-  outcome result;
-  if (mnl_socket_sendto(socket_.get(), &header, header.nlmsg_len) < 0) return {errno, {}, false};
-  for (;;) {
-    const auto size = mnl_socket_recvfrom(socket_.get(), received_.data(), received_.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return {errno, {}, false};
-    int left = static_cast<int>(size);
-    for (auto* m = reinterpret_cast<nlmsghdr*>(received_.data()); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-      if (m->nlmsg_seq != sequence_) continue;  // the rest of an answer that was given up
-      if ((m->nlmsg_flags & NLM_F_DUMP_INTR) != 0) result.interrupted = true;
-      if (m->nlmsg_type == NLMSG_ERROR || m->nlmsg_type == NLMSG_DONE) {
-        result.error = error_in(*m);
-        result.explanation = explanation_in(*m);
-        return result;
-      }
-      on_message(*m);
-    }
-  }
-}
-
-template <class Value, class Parse>
-std::vector<Value> netlink::dump(netlink_message& asked, const char* context, Parse parse) {
-  for (int attempt = 0; attempt < dump_attempts; ++attempt) {
-    std::vector<Value> values;
-    const auto result = exchange(asked, [&](const nlmsghdr& m) {
-      if (auto value = parse(m)) values.push_back(std::move(*value));
-    });
-    if (result.error != 0) throw_refused(context, result.error, result.explanation);
-    if (!result.interrupted) return values;
-  }
-  throw_errno(context, EAGAIN);
 }
 
 void netlink::command(netlink_message& asked, const std::string& context) {
@@ -192,10 +141,7 @@ void netlink::create_bridge(const std::string& name, const mac_address& mac, uns
   asked.append<ifinfomsg>();
   asked.put_text(IFLA_IFNAME, name);
   asked.put(IFLA_ADDRESS, mac);
-  asked.nest(IFLA_LINKINFO, [&] {
-    asked.put_text(IFLA_INFO_KIND, "bridge");
-    asked.nest(IFLA_INFO_DATA, [&] { asked.put_integer<std::uint32_t>(IFLA_BR_STP_STATE, stp ? 1 : 0); });
-  });
+  describe_stp(asked, stp);
   command(asked, context);
   const auto born = link_by_name(name);
   if (!born) throw_errno(context, ENODEV);
@@ -303,11 +249,18 @@ void netlink::set_alias(int index, std::string_view alias) {
 void netlink::set_stp(int bridge_index, bool on) {
   netlink_message asked(RTM_NEWLINK, NLM_F_ACK);
   asked.append<ifinfomsg>().ifi_index = bridge_index;
-  asked.nest(IFLA_LINKINFO, [&] {
-    asked.put_text(IFLA_INFO_KIND, "bridge");
-    asked.nest(IFLA_INFO_DATA, [&] { asked.put_integer<std::uint32_t>(IFLA_BR_STP_STATE, on ? 1 : 0); });
-  });
+  describe_stp(asked, on);
   change(asked, on ? "switch on STP of" : "switch off STP of", bridge_index);
+}
+
+void netlink::set_hairpin(int port_index, bool on) {
+  netlink_message asked(RTM_NEWLINK, NLM_F_ACK);
+  asked.append<ifinfomsg>().ifi_index = port_index;
+  asked.nest(IFLA_LINKINFO, [&] {
+    asked.put_text(IFLA_INFO_SLAVE_KIND, "bridge");
+    asked.nest(IFLA_INFO_SLAVE_DATA, [&] { asked.put_integer<std::uint8_t>(IFLA_BRPORT_MODE, on ? 1 : 0); });
+  });
+  change(asked, on ? "switch on hairpin of" : "switch off hairpin of", port_index);
 }
 
 void netlink::set_addr_gen_none(int index) {
@@ -317,83 +270,6 @@ void netlink::set_addr_gen_none(int index) {
     asked.nest(AF_INET6, [&] { asked.put_integer<std::uint8_t>(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE); });
   });
   change(asked, "switch off IPv6 address generation of", index, {EAFNOSUPPORT});
-}
-
-std::vector<ip_prefix> netlink::addresses(int index) {
-  netlink_message asked(RTM_GETADDR, NLM_F_DUMP);
-  asked.append<ifaddrmsg>();
-  return dump<ip_prefix>(asked, "list addresses", [&](const nlmsghdr& m) -> std::optional<ip_prefix> {
-    const auto header = payload_header<ifaddrmsg>(m);
-    if (static_cast<int>(header.ifa_index) != index) return std::nullopt;
-    // With a partner at the other end of the line, IFA_ADDRESS is his; without IFA_LOCAL it is ours.
-    const auto attributes = attributes_after<ifaddrmsg>(m);
-    auto a = address_in(find_attribute(attributes, IFA_LOCAL), header.ifa_family);
-    if (!a) a = address_in(find_attribute(attributes, IFA_ADDRESS), header.ifa_family);
-    if (!a) return std::nullopt;
-    return ip_prefix{*a, header.ifa_prefixlen};
-  });
-}
-
-void netlink::add_address(int index, const ip_prefix& address) {
-  netlink_message asked(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
-  describe_address(asked, index, address);
-  change(asked, "add address " + to_string(address) + " to", index);
-}
-
-void netlink::delete_address(int index, const ip_prefix& address) {
-  netlink_message asked(RTM_DELADDR, NLM_F_ACK);
-  describe_address(asked, index, address);
-  change(asked, "delete address " + to_string(address) + " from", index, {EADDRNOTAVAIL, ENODEV});
-}
-
-std::vector<default_route> netlink::default_routes() {
-  netlink_message asked(RTM_GETROUTE, NLM_F_DUMP);
-  asked.append<rtmsg>();
-  return dump<default_route>(asked, "list routes", [&](const nlmsghdr& m) -> std::optional<default_route> {
-    const auto header = payload_header<rtmsg>(m);
-    if (header.rtm_dst_len != 0 || header.rtm_table != RT_TABLE_MAIN || header.rtm_type != RTN_UNICAST) {
-      return std::nullopt;
-    }
-    const auto attributes = attributes_after<rtmsg>(m);
-    const auto gateway = address_in(find_attribute(attributes, RTA_GATEWAY), header.rtm_family);
-    if (!gateway) return std::nullopt;
-    return default_route{*gateway, integer_in<int>(find_attribute(attributes, RTA_OIF)), header.rtm_protocol};
-  });
-}
-
-void netlink::add_default_route(const default_route& wanted) {
-  netlink_message asked(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
-  describe_route(asked, wanted);
-  change(asked, "add default route by " + to_string(wanted.gateway) + " on", wanted.out_index);
-}
-
-void netlink::delete_default_route(const default_route& unwanted) {
-  netlink_message asked(RTM_DELROUTE, NLM_F_ACK);
-  describe_route(asked, unwanted);
-  change(asked, "delete default route by " + to_string(unwanted.gateway) + " on", unwanted.out_index, {ESRCH, ENODEV});
-}
-
-std::optional<route> netlink::route_to(const ip_address& destination) {
-  netlink_message asked(RTM_GETROUTE, NLM_F_ACK);
-  auto& header = asked.append<rtmsg>();
-  header.rtm_family = family_of(destination);
-  header.rtm_dst_len = destination.bits();
-  asked.put(RTA_DST, bytes_of(destination));
-  std::optional<route> found;
-  const auto result = exchange(asked, [&](const nlmsghdr& m) {
-    const auto answer = payload_header<rtmsg>(m);
-    if (answer.rtm_type != RTN_UNICAST && answer.rtm_type != RTN_LOCAL) return;
-    const auto attributes = attributes_after<rtmsg>(m);
-    found = route{integer_in<int>(find_attribute(attributes, RTA_OIF)),
-                  address_in(find_attribute(attributes, RTA_PREFSRC), answer.rtm_family)};
-  });
-  if (result.error == 0) return found;
-  // No route, or one that says no; or a kernel without that family.
-  if (one_of(result.error,
-             {ENETUNREACH, EHOSTUNREACH, EACCES, EINVAL, ENETDOWN, EAFNOSUPPORT, EOPNOTSUPP, EPFNOSUPPORT})) {
-    return std::nullopt;
-  }
-  throw_refused("look up the route to " + to_string(destination), result.error, result.explanation);
 }
 
 }  // namespace lanloom::os

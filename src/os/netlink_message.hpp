@@ -7,12 +7,15 @@
 #pragma once
 
 #include <lanloom/base/bytes.hpp>
+#include <lanloom/base/ip_prefix.hpp>
 #include <lanloom/os/unique_fd.hpp>
 
 #include <libmnl/libmnl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -110,6 +113,21 @@ template <class Integer>
 [[nodiscard]] inline std::string text_in(bytes_view value) {
   const std::string text(value.begin(), value.end());
   return text.substr(0, text.find('\0'));
+}
+
+[[nodiscard]] inline std::uint8_t family_of(const ip_address& a) noexcept { return a.v6 ? AF_INET6 : AF_INET; }
+
+[[nodiscard]] inline bytes_view bytes_of(const ip_address& a) noexcept {
+  return bytes_view(a.bytes).first(a.bits() / 8U);
+}
+
+// Nothing when `value` is not an address of that family.
+[[nodiscard]] inline std::optional<ip_address> address_in(bytes_view value, std::uint8_t family) noexcept {
+  ip_address a;
+  a.v6 = family == AF_INET6;
+  if ((family != AF_INET && family != AF_INET6) || value.size() != a.bits() / 8U) return std::nullopt;
+  std::copy(value.begin(), value.end(), a.bytes.begin());
+  return a;
 }
 
 // Of NLMSG_ERROR or NLMSG_DONE, positive; 0 is success. Both begin with it.

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -124,6 +125,21 @@ unique_fd open_netns(std::string_view name_or_path) {
   if (!file) throw_errno(context);
   if (!is_netns(file)) throw_errno(context, EINVAL);
   return file;
+}
+
+std::uint64_t netns_id(const unique_fd& netns) {
+  {
+    const in_netns there(netns);
+    const unique_fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    if (!socket) throw_errno("network namespace");
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) == 0) return cookie;
+    if (errno != ENOPROTOOPT) throw_errno("network namespace");
+  }
+  struct stat found {};
+  if (::fstat(netns.get(), &found) != 0) throw_errno("network namespace");
+  return found.st_ino;
 }
 
 bool netns_exists(std::string_view name) {

@@ -41,7 +41,7 @@ bool nft_changed(monitor& m) {
   return changed;
 }
 
-void by_hand(const std::string& command) { REQUIRE(output_of(command + " 2>&1").empty()); }
+void by_hand(const std::string& command) { REQUIRE(output_of(command + " 2>&1") == ""); }
 }  // namespace
 
 TEST_CASE("what others do to links, addresses, routes and forwarding is seen") {

@@ -8,10 +8,8 @@
 #include <lanloom/os/nft.hpp>
 #include <lanloom/os/sysctl.hpp>
 
-#include <arpa/inet.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -31,7 +29,6 @@ constexpr os::mac_address inside_mac{0x02, 1, 2, 3, 4, 7};
 constexpr const char* mark = "lanloom:lan";
 
 ip_prefix prefix(std::string_view text) { return ip_prefix::parse(text).value(); }
-ip_address address(std::string_view text) { return ip_address::parse(text).value(); }
 
 os::link link_of(netlink& kernel, std::string_view name) {
   const auto found = kernel.link_by_name(name);
@@ -69,14 +66,6 @@ void check_same(const os::link& l, const seen_by_ioctl& seen) {
   CHECK(l.up == seen.up);
 }
 
-bool can_bind(const char* v6) {
-  const os::unique_fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  sockaddr_in6 a{};
-  a.sin6_family = AF_INET6;
-  REQUIRE(::inet_pton(AF_INET6, v6, &a.sin6_addr) == 1);
-  return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) == 0;
-}
-
 os::veth_end host_end(const char* name = "veth10") { return {name, host_mac, mark}; }
 os::veth_end inside_end(const char* name = "eth0") { return {name, inside_mac, mark}; }
 
@@ -96,6 +85,9 @@ TEST_CASE("a bridge is what was asked for") {
     CHECK(bridge.mtu == 1500);
     CHECK(bridge.alias == mark);
     CHECK(bridge.stp);
+    CHECK(bridge.timers == os::quick_stp);
+    CHECK(os::output_of("ip -d link show br-lan").find("forward_delay 400 hello_time 100 max_age 600 ") !=
+          std::string::npos);
     CHECK_FALSE(bridge.up);
     CHECK(bridge.makes_addresses);
     check_same(bridge, ask_ioctl("br-lan"));
@@ -120,6 +112,41 @@ TEST_CASE("a bridge is what was asked for") {
     kernel.delete_link(bridge.index);
     CHECK_FALSE(kernel.link_by_name("br-lan"));
     CHECK_FALSE(kernel.link_by_index(bridge.index));
+  });
+}
+
+TEST_CASE("STP brings its timers along, at birth or later") {
+  on_own_host([] {
+    netlink kernel;
+    kernel.create_bridge("br-lan", bridge_mac, 1500, false, mark);
+    const auto bridge = link_of(kernel, "br-lan");
+    CHECK_FALSE(bridge.stp);
+    CHECK(bridge.timers == os::stp_timers{std::chrono::seconds(15), std::chrono::seconds(20), std::chrono::seconds(2)});
+    kernel.set_stp(bridge.index, true);
+    CHECK(link_of(kernel, "br-lan").stp);
+    CHECK(link_of(kernel, "br-lan").timers == os::quick_stp);
+    kernel.set_stp(bridge.index, false);
+    CHECK_FALSE(link_of(kernel, "br-lan").stp);
+    CHECK(link_of(kernel, "br-lan").timers == os::quick_stp);
+  });
+}
+
+TEST_CASE("hairpin is a bridge port's") {
+  on_own_host([] {
+    netlink kernel;
+    const auto ns = os::create_netns("ns1");
+    kernel.create_bridge("br-lan", bridge_mac, 1500, false, mark);
+    kernel.create_veth(host_end(), inside_end(), 1500, ns);
+    const auto port = link_of(kernel, "veth10").index;
+    CHECK(refusal([&] { kernel.set_hairpin(port, true); }).rfind("switch on hairpin of veth10: ", 0) == 0);
+    kernel.set_master(port, link_of(kernel, "br-lan").index);
+    CHECK_FALSE(link_of(kernel, "veth10").hairpin);
+    kernel.set_hairpin(port, true);
+    CHECK(link_of(kernel, "veth10").hairpin);
+    CHECK(os::output_of("ip -d link show veth10").find("hairpin on") != std::string::npos);
+    CHECK_FALSE(link_of(kernel, "br-lan").hairpin);
+    kernel.set_hairpin(port, false);
+    CHECK_FALSE(link_of(kernel, "veth10").hairpin);
   });
 }
 
@@ -275,93 +302,6 @@ TEST_CASE("a veth with a taken name leaves nothing, and the error names both end
     CHECK(refusal([&] { kernel.create_veth(host_end("veth11"), inside_end(), 1500, ns); }).rfind(inside_taken, 0) == 0);
     CHECK(kernel.links().size() == 2);
     CHECK(netlink::in(ns).links().size() == 2);
-  });
-}
-
-TEST_CASE("addresses are added, work at once, and go") {
-  on_own_host([] {
-    netlink kernel;
-    kernel.create_bridge("br-lan", bridge_mac, 1500, false, mark);
-    kernel.create_bridge("br-two", host_mac, 1500, false, mark);
-    const auto bridge = link_of(kernel, "br-lan").index;
-    kernel.set_up(bridge);
-    const auto v4 = prefix("10.5.0.1/16");
-    const auto v6 = prefix("fd00:5::1/64");
-    kernel.add_address(bridge, v4);
-    kernel.add_address(bridge, v6);
-    CHECK(can_bind("fd00:5::1"));  // no duplicate detection to wait for
-    kernel.add_address(link_of(kernel, "br-two").index, prefix("10.6.0.1/16"));
-
-    auto all = kernel.addresses(bridge);
-    CHECK(std::count(all.begin(), all.end(), v4) == 1);
-    CHECK(std::count(all.begin(), all.end(), v6) == 1);
-    CHECK(std::none_of(all.begin(), all.end(), [](const ip_prefix& p) { return p == prefix("10.6.0.1/16"); }));
-    CHECK(refusal([&] { kernel.add_address(bridge, v4); }).rfind("add address 10.5.0.1/16 to br-lan: File exists", 0) ==
-          0);
-    CHECK(refusal([&] {
-            kernel.add_address(bridge, v6);
-          }).rfind("add address fd00:5::1/64 to br-lan: File exists", 0) == 0);
-    for (int twice = 0; twice < 2; ++twice) {
-      kernel.delete_address(bridge, v4);
-      kernel.delete_address(bridge, v6);
-    }
-    all = kernel.addresses(bridge);
-    CHECK(std::count(all.begin(), all.end(), v4) + std::count(all.begin(), all.end(), v6) == 0);
-    kernel.delete_address(9999, v4);
-    CHECK_THROWS_AS(kernel.add_address(9999, v4), std::system_error);
-  });
-}
-
-TEST_CASE("default routes come, are found, and go") {
-  on_own_host([] {
-    netlink kernel;
-    const auto ns = os::create_netns("ns1");
-    kernel.create_veth(host_end(), inside_end(), 1500, ns);
-    kernel.set_up(link_of(kernel, "veth10").index);
-    auto there = netlink::in(ns);
-    const auto eth0 = link_of(there, "eth0").index;
-    there.set_up(eth0);
-    CHECK_FALSE(there.route_to(address("192.0.2.1")));
-    CHECK_FALSE(there.route_to(address("2001:db8::1")));
-    there.add_address(eth0, prefix("10.5.0.11/16"));
-    there.add_address(eth0, prefix("fd00:5::11/64"));
-
-    const os::default_route v4{address("10.5.0.1"), eth0, 0x4C};
-    const os::default_route v6{address("fd00:5::1"), eth0, 0x4C};
-    there.add_default_route(v4);
-    there.add_default_route(v6);
-    const auto routes = there.default_routes();
-    CHECK(routes.size() == 2);
-    CHECK(std::count(routes.begin(), routes.end(), v4) == 1);
-    CHECK(std::count(routes.begin(), routes.end(), v6) == 1);
-    CHECK(kernel.default_routes().empty());
-
-    const auto out4 = there.route_to(address("192.0.2.1"));
-    REQUIRE(out4);
-    CHECK(out4->out_index == eth0);
-    CHECK(out4->source == address("10.5.0.11"));
-    const auto out6 = there.route_to(address("2001:db8::1"));
-    REQUIRE(out6);
-    CHECK(out6->out_index == eth0);
-    CHECK(out6->source == address("fd00:5::11"));
-    const auto local = there.route_to(address("10.5.0.11"));
-    REQUIRE(local);
-    CHECK(local->out_index == 1);
-
-    CHECK(refusal([&] {
-            there.add_default_route(v4);
-          }).rfind("add default route by 10.5.0.1 on eth0: File exists", 0) == 0);
-    CHECK(refusal([&] {
-            there.add_default_route({address("10.9.0.1"), eth0, 0x4C});
-          }).rfind("add default route by 10.9.0.1 on eth0: ", 0) == 0);
-    there.delete_default_route({v4.gateway, eth0, 0x4D});  // somebody else's stays
-    CHECK(there.default_routes().size() == 2);
-    for (int twice = 0; twice < 2; ++twice) {
-      there.delete_default_route(v4);
-      there.delete_default_route(v6);
-    }
-    CHECK(there.default_routes().empty());
-    CHECK_FALSE(there.route_to(address("192.0.2.1")));
   });
 }
 

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <chrono>
+#include <set>
 
 using namespace lanloom::os;
 
@@ -76,6 +78,26 @@ TEST_CASE("pins propagate, and are those of ip-netns") {
     CHECK(netns_exists("third"));
     delete_netns("third");
     CHECK(output_of("ip netns list").find("third") == std::string::npos);
+  });
+}
+
+TEST_CASE("a namespace is told from every other, also from its successor by the same name") {
+  on_own_host([] {
+    const auto here_id = netns_id(open_netns("/proc/self/ns/net"));
+    std::set<std::uint64_t> seen{here_id};
+    std::set<ino_t> inodes;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    for (bool again = false; !again && std::chrono::steady_clock::now() < deadline;) {
+      const auto made = create_netns("ns1");
+      const auto id = netns_id(made);
+      CHECK(netns_id(open_netns("ns1")) == id);
+      CHECK(netns_id(open_netns("/run/netns/ns1")) == id);
+      CHECK(seen.insert(id).second);
+      again = !inodes.insert(inode_of(made)).second;  // the kernel has given one out again
+      delete_netns("ns1");
+    }
+    CHECK(netns_id(open_netns("/proc/self/ns/net")) == here_id);
+    CHECK_THROWS_AS((void)netns_id(unique_fd()), std::system_error);
   });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// netlink.hpp - links, addresses and routes of one network namespace, by one rtnetlink socket.
+// netlink.hpp - links, addresses, routes and neighbours of one network namespace, by one rtnetlink socket.
 //
 // 1. A socket stays bound to the namespace it was made in, wherever the process goes later.
 // 2. Every call is one question and its answer; nothing is cached. Creating is exclusive (EEXIST), and what could not
@@ -13,6 +13,7 @@
 #include <lanloom/os/unique_fd.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -27,6 +28,18 @@ namespace lanloom::os {
 
 using mac_address = std::array<std::uint8_t, 6>;
 
+// In steps of 10 ms.
+struct stp_timers {
+  std::chrono::milliseconds forward_delay{};
+  std::chrono::milliseconds max_age{};
+  std::chrono::milliseconds hello{};
+  bool operator==(const stp_timers&) const = default;
+};
+
+// What our bridges get with STP: the shortest that IEEE 802.1D allows for a forward delay of 4 s. A new port carries
+// after 8 s instead of 30.
+constexpr stp_timers quick_stp{std::chrono::seconds(4), std::chrono::seconds(6), std::chrono::seconds(1)};
+
 struct link {
   int index = 0;
   std::string name;
@@ -39,12 +52,53 @@ struct link {
   mac_address mac{};
   bool makes_addresses = true;  // false: IPv6 address generation is switched off
   bool stp = false;             // of a bridge
+  stp_timers timers;            // of a bridge
+  bool hairpin = false;         // of a bridge's port: frames may leave where they came in
 };
 
 struct veth_end {
   std::string name;
   mac_address mac{};
   std::string alias;
+};
+
+// An address with all that is needed to give it to another interface, or back.
+struct address_info {
+  ip_prefix address{};
+  bool permanent = true;          // false: it has a lifetime, so somebody else renews it (DHCP, router advertisement)
+  std::uint8_t scope = 0;         // RT_SCOPE_* of linux/rtnetlink.h
+  std::string label{};            // IPv4: the interface's name, or "NAME:words"
+  bool dad_or_tentative = false;  // it does not work (yet): duplicate detection runs, or found a duplicate
+  std::optional<ip_address> broadcast = std::nullopt;
+  std::optional<ip_address> peer =
+      std::nullopt;              // the other end of a point-to-point link; address.length is the peer's
+  std::uint32_t metric = 0;      // of the route to its network; 0: the kernel's choice
+  bool no_prefix_route = false;  // the kernel makes no such route
+  bool operator==(const address_info&) const = default;
+};
+
+// One line of a routing table.
+struct route_entry {
+  ip_prefix destination{};  // 0.0.0.0/0 or ::/0: default
+  std::optional<ip_address> gateway = std::nullopt;
+  int out_index = 0;
+  std::uint32_t metric = 0;
+  std::uint8_t protocol = 0;  // who made it: RTPROT_* of linux/rtnetlink.h
+  std::uint8_t scope = 0;     // RT_SCOPE_*
+  std::uint8_t type = 1;      // RTN_*; 1: unicast
+  std::optional<ip_address> preferred_source = std::nullopt;
+  std::uint32_t table = 254;  // RT_TABLE_*; 254: main
+  bool onlink = false;        // the gateway is there, whatever the addresses say
+  bool complete = true;  // false: it has more to it than is said here (several gateways, its own MTU, an expiry, ...)
+  bool operator==(const route_entry&) const = default;
+};
+
+// What the kernel knows of a neighbour's Ethernet address.
+enum class neighbour_state {
+  unknown,    // nothing, or nothing recent
+  probing,    // it is asking
+  reachable,  // there was an answer lately, or none is needed
+  failed,     // there was none
 };
 
 struct default_route {
@@ -70,7 +124,7 @@ class netlink {
   [[nodiscard]] std::optional<link> link_by_name(std::string_view name);
   [[nodiscard]] std::optional<link> link_by_index(int index);
 
-  // All are born down. A bridge keeps `mtu` whatever ports join it.
+  // All are born down. A bridge keeps `mtu` whatever ports join it; with STP it has the quick timers.
   void create_bridge(const std::string& name, const mac_address& mac, unsigned mtu, bool stp, std::string_view alias);
   // `inside` is born in `inside_netns`; `host`, here, makes no IPv6 addresses.
   void create_veth(const veth_end& host, const veth_end& inside, unsigned mtu, const unique_fd& inside_netns);
@@ -83,17 +137,33 @@ class netlink {
   void set_mtu(int index, unsigned mtu);
   void set_mac(int index, const mac_address& mac);
   void set_alias(int index, std::string_view alias);  // at most 255 bytes; empty: none
-  void set_stp(int bridge_index, bool on);
+  void set_stp(int bridge_index, bool on);            // on: with the quick timers; off: they stay
+  void set_hairpin(int port_index, bool on);
   void set_addr_gen_none(int index);  // nothing happens where the kernel has no IPv6
 
   [[nodiscard]] std::vector<ip_prefix> addresses(int index);
-  void add_address(int index, const ip_prefix& address);  // IPv6 without duplicate detection: it works at once
+  [[nodiscard]] std::vector<address_info> address_details(int index);
+  // IPv6 without duplicate detection: it works at once. Never with a lifetime.
+  void add_address(int index, const ip_prefix& address);
+  void add_address(int index, const address_info& address);
   void delete_address(int index, const ip_prefix& address);
+  void delete_address(int index, const address_info& address);
+
+  // Of all tables but local; without those of the kernel and of router advertisements, which come and go by themselves.
+  [[nodiscard]] std::vector<route_entry> routes(int out_index);
+  void add_route(const route_entry& wanted);  // EINVAL when it is not complete
+  void delete_route(const route_entry& unwanted);
 
   [[nodiscard]] std::vector<default_route> default_routes();  // of the main table, those with a gateway
   void add_default_route(const default_route& wanted);
   void delete_default_route(const default_route& unwanted);
   [[nodiscard]] std::optional<route> route_to(const ip_address& destination);  // nothing: unreachable
+
+  // Makes the kernel ask anew for the Ethernet address of `neighbour`, without waiting for traffic; it gives up after
+  // about 3 s. An entry that somebody made permanent stays. IPv6 asks from a link-local address: while there is none
+  // that works, nothing is sent, and the answer is failed.
+  void probe_neighbour(int index, const ip_address& neighbour);
+  [[nodiscard]] neighbour_state neighbour(int index, const ip_address& neighbour);
 
  private:
   struct outcome;
@@ -105,6 +175,7 @@ class netlink {
   void command(netlink_message& asked, const std::string& context);
   void change(netlink_message& asked, const std::string& what, int index, std::initializer_list<int> fine = {});
   void set_flag(int index, unsigned flag, bool on);
+  int neighbour_bits(int index, const ip_address& neighbour);
   std::optional<link> ask_link(netlink_message& asked, const std::string& context);
 
   struct socket_closer {

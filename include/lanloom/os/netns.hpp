@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,10 @@ namespace lanloom::os {
 // With a '/' it is a path (/proc/PID/ns/net), else a pinned name. ENOENT when there is none, EINVAL when it is not a
 // network namespace.
 [[nodiscard]] unique_fd open_netns(std::string_view name_or_path);
+
+// The kernel's cookie for it: no other namespace has the same until the next boot. (Inode numbers are given out again
+// at once.) The inode number on kernels before 5.14, which have no cookie.
+[[nodiscard]] std::uint64_t netns_id(const unique_fd& netns);
 
 [[nodiscard]] bool netns_exists(std::string_view name);
 
