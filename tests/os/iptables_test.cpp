@@ -18,17 +18,13 @@ const iptables_rule answers{
 
 // For either family, on a host of its own.
 void with_iptables(const std::function<void(ip_family, const std::string&)>& body) {
-  // Of what programs can be called by that name, the installer chooses one.
-  const auto choose = "ln -s iptables-nft usr/sbin/iptables; ln -s ip6tables-nft usr/sbin/ip6tables";
-  if (!partner("iptables",
-               {"iptables", "libip4tc2", "libip6tc2", "libxtables12", "libnfnetlink0", "libnetfilter-conntrack3",
-                "libnftnl11"},
-               choose)) {
-    return;
-  }
+  // Of the programs that can be called by that name, an installation chooses one.
+  const partner iptables{"iptables", "/usr/sbin/iptables-nft",
+                         "ln -sf iptables-nft usr/sbin/iptables && ln -sf ip6tables-nft usr/sbin/ip6tables"};
+  if (!iptables.have()) return;
   for (const auto family : {ip_family::v4, ip_family::v6}) {
     on_own_host([&] {
-      use_partner("iptables");
+      iptables.use();
       REQUIRE(iptables_present(family));
       body(family, family == ip_family::v4 ? "iptables" : "ip6tables");
     });

@@ -3,10 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <lanloom/os/program.hpp>
-
 #include <sys/mount.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -15,31 +12,24 @@
 namespace lanloom::os {
 
 namespace {
-std::string place_of(const std::string& program) { return LANLOOM_SOURCE_DIR "/build/tools/" + program; }
+const std::string source = LANLOOM_SOURCE_DIR;
 }  // namespace
 
-bool partner(const std::string& program, std::initializer_list<const char*> packages, const std::string& finish) {
-  const auto place = place_of(program);
-  if (find_program(program) || std::filesystem::exists(place)) return true;
-  const auto unfinished = place + "." + std::to_string(::getpid());
-  std::string fetch =
-      "exec >/dev/null 2>&1; set -e; mkdir -p '" + unfinished + "'; cd '" + unfinished + "'; apt-get download";
-  for (const auto* package : packages) fetch += std::string(" ") + package;
-  fetch += "; for deb in *.deb; do dpkg -x \"$deb\" .; done; rm ./*.deb; " + finish + "; cd /; mv -T '" + unfinished +
-           "' '" + place + "'";
+bool partner::have() const {
+  if (std::filesystem::exists(program)) return true;
+  const auto fetch = "bash -c '. " + source + "/packaging/partners.sh && partner " + package + " " + program +
+                     " && cd " + source + "/build/tools/" + package + " && " + finish + "'";
   if (std::system(fetch.c_str()) == 0) return true;
-  std::filesystem::remove_all(unfinished);
-  if (std::filesystem::exists(place)) return true;  // another test was faster
-  std::cout << "skip " << doctest::getContextOptions()->currentTest->m_name << ": " << program
+  std::cout << "skip " << doctest::getContextOptions()->currentTest->m_name << ": " << package
             << " is neither installed nor to be downloaded\n";
   return false;
 }
 
-void use_partner(const std::string& program) {
-  if (find_program(program)) return;
-  const auto layers = "lowerdir=" + place_of(program) + "/usr:/usr";
+void partner::use() const {
+  if (std::filesystem::exists(program)) return;
+  const auto layers = "lowerdir=" + source + "/build/tools/" + package + "/usr:/usr";
   REQUIRE(::mount("overlay", "/usr", "overlay", MS_RDONLY, layers.c_str()) == 0);
-  REQUIRE(find_program(program));
+  REQUIRE(std::filesystem::exists(program));
 }
 
 }  // namespace lanloom::os
