@@ -3,6 +3,7 @@
 //
 // 0 ok, 1 failure at run time, 2 usage, 3 configuration invalid, 4 missing permission, 5 daemon not running, 6 peer
 // unreachable. One of the few places where exceptions end (ARCHITECTURE.md).
+#include <lanloom/app/attach.hpp>
 #include <lanloom/app/commands.hpp>
 #include <lanloom/app/config_error.hpp>
 #include <lanloom/app/control.hpp>
@@ -30,10 +31,12 @@ struct arguments {
   std::string file;
   bool dry_run = false;
   bool force = false;
+  bool keep = false;
   bool json = false;
   bool verbose = false;
   bool quiet = false;
   app::status_options status;
+  app::attach_options attach;
 };
 
 // Somebody's variable that is not set.
@@ -92,12 +95,13 @@ class command_line {
       auto asked = app::verbosity::as_configured;
       if (a_.verbose) asked = app::verbosity::verbose;
       if (a_.quiet) asked = app::verbosity::quiet;
-      return app::up(app::config_path(a_.word), asked);
+      return app::up(app::config_path(a_.word), asked, a_.keep);
     });
     up->add_option("CONFIG", a_.word, "configuration file, or the name of one in /etc/lanloom")
         ->required()
         ->check(not_empty());
-    up->add_flag("--dry-run", a_.dry_run, "print the plan, change nothing");
+    auto* dry = up->add_flag("--dry-run", a_.dry_run, "print the plan, change nothing");
+    up->add_flag("--keep", a_.keep, "leave the host set up at the end, for the next start to adopt")->excludes(dry);
 
     auto* down =
         add("down", "stop an instance and remove everything it left", [this] { return app::down(a_.word, a_.force); });
@@ -105,10 +109,31 @@ class command_line {
     down->add_flag("--force", a_.force,
                    "remove also what others use: bridges with their ports, namespaces with processes");
 
+    auto* reload = add("reload", "apply the changed configuration file", [this] { return app::reload(a_.word); });
+    reload->add_option("INSTANCE", a_.word, "default: the only running instance")->check(not_empty());
+
+    add_wiring_commands();
+
     auto* check = add("check", "validate a configuration file and its keys", [this] { return app::check(a_.word); });
     check->add_option("CONFIG", a_.word, "configuration file, or the name of one in /etc/lanloom")
         ->required()
         ->check(not_empty());
+  }
+
+  void add_wiring_commands() {
+    auto& to = a_.attach;
+    const auto places = [this, &to](CLI::App* command) {
+      command->add_option("INSTANCE", to.instance, "a running instance")->required()->check(not_empty());
+      command->add_option("NETNS", to.netns, "its name, or a path such as /proc/PID/ns/net")
+          ->required()
+          ->check(not_empty());
+    };
+    auto* attach = add("attach", "wire a network namespace to the bridge, live", [this] { return app::attach(a_.attach); });
+    places(attach);
+    attach->add_option("--address", to.addresses, "with the length of its subnet, such as 10.5.0.12/16")->required();
+    attach->add_option("--interface", to.interface, "inside the namespace; default: eth0");
+    attach->add_option("--gateway", to.gateways, "of its default route, one per family");
+    places(add("detach", "undo `attach`", [this] { return app::detach(a_.attach.instance, a_.attach.netns); }));
   }
 
   void add_key_commands() {

@@ -28,6 +28,7 @@ namespace {
 
 constexpr std::chrono::milliseconds poll_pause{20};
 constexpr std::chrono::seconds down_deadline{15};
+constexpr std::chrono::seconds reload_deadline{15};
 
 std::string require_instance(const std::filesystem::path& file) {
   const auto instance = instance_of(file);
@@ -207,6 +208,33 @@ int fdb(const std::string& word, bool json) {
   const auto table = nlohmann::ordered_json::parse(ask(control_path(answering_instance(word)), "/v1/fdb"));
   print(json ? json_text(table, 2) : fdb_text(table));
   return 0;
+}
+
+int reload(const std::string& word) {
+  const std::string instance = answering_instance(word);
+  const auto ask_config = [&] {
+    return nlohmann::ordered_json::parse(ask(control_path(instance), "/v1/status")).at("config");
+  };
+  const auto before = ask_config();
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  static_cast<void>(load_keys(load_config(before.at("file").get<std::string>(), host.data())));
+  const auto keeper = os::instance_lock::holder(lock_path(instance));
+  if (!keeper) throw not_running(instance + ": has ended meanwhile");
+  if (*keeper == 0) throw std::runtime_error(instance + ": runs where this command cannot reach it; reload it there");
+  if (::kill(*keeper, SIGUSR1) != 0) os::throw_errno(instance + ": signal process " + std::to_string(*keeper));
+  const time_point deadline = os::monotonic_now() + reload_deadline;
+  for (;;) {
+    const auto now = ask_config();
+    if (now.at("reloads") != before.at("reloads")) {
+      if (!now.at("error").is_null()) throw std::runtime_error(instance + ": " + printable(now.at("error")));
+      std::cerr << instance << ": reloaded\n";
+      return 0;
+    }
+    if (os::monotonic_now() >= deadline)
+      throw std::runtime_error(instance + ": does not answer the reload; see its log");
+    std::this_thread::sleep_for(poll_pause);
+  }
 }
 
 int down(const std::string& word, bool force) {

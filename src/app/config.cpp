@@ -40,21 +40,6 @@ std::vector<problem> sorted(std::vector<problem> problems) {
   throw config_error({{file, 0, 0, std::move(message)}});
 }
 
-// The host's end of a veth pair whose name the file does not give: "lv", the first six characters of the namespace's
-// name and six digits of a hash (FNV-1a) over instance and name, "lvns1-5d27a0". At most 15 characters.
-std::string derived_host_interface(std::string_view instance, std::string_view netns) {
-  std::uint32_t hash = 2166136261U;
-  const auto mix = [&hash](std::string_view text) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  };
-  mix(instance);
-  mix("/");
-  mix(netns);
-  char digits[8];
-  std::snprintf(digits, sizeof digits, "%06x", hash & 0xffffffU);
-  return "lv" + std::string(netns.substr(0, 6)) + "-" + digits;
-}
-
 std::string read_whole(const std::filesystem::path& file) {
   const os::unique_fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) {
@@ -83,6 +68,19 @@ std::string read_whole(const std::filesystem::path& file) {
 }
 
 }  // namespace
+
+std::string derived_host_interface(std::string_view instance, std::string_view netns) {
+  std::uint32_t hash = 2166136261U;
+  const auto mix = [&hash](std::string_view text) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  };
+  mix(instance);
+  mix("/");
+  mix(netns);
+  char digits[8];
+  std::snprintf(digits, sizeof digits, "%06x", hash & 0xffffffU);
+  return "lv" + std::string(netns.substr(0, 6)) + "-" + digits;
+}
 
 std::string to_string(const problem& p) {
   std::string place = p.file.string();

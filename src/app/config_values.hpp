@@ -37,6 +37,10 @@ struct socket_address {
 [[nodiscard]] std::optional<bridge_kind> parse_bridge_kind(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<firewall_policy> parse_firewall(std::string_view text, std::string& why);
 
+// The host's end of a veth pair whose name the file does not give: "lv", the first six characters of the namespace's
+// name and six digits of a hash (FNV-1a) over instance and name, "lvns1-5d27a0". At most 15 characters.
+[[nodiscard]] std::string derived_host_interface(std::string_view instance, std::string_view netns);
+
 // Why the address of `p` cannot be a host's in that subnet; empty if it can.
 [[nodiscard]] std::string_view not_in_subnet(const ip_prefix& p) noexcept;
 

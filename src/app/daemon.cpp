@@ -54,6 +54,11 @@ core::node make_core_node(const node_setup& setup, instant at) {
   return {std::move(config), std::move(peers), crypto::random(), at};
 }
 
+// Sentences of the keeper's are cut anywhere, in the middle of a character too.
+std::string text_of(const nlohmann::ordered_json& status) {
+  return status.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 // Asio closes what it watches.
 int duplicate_of(const os::channel& c) {
   const int fd = ::fcntl(c.fd(), F_DUPFD_CLOEXEC, 0);
@@ -120,7 +125,7 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       timer_(io),
       control_(io, std::move(descriptors.control), [this](std::string_view path) -> std::optional<std::string> {
         const time_point now = os::monotonic_now();
-        if (path == "/v1/status") return status_json(setup_, node_, started_, now).dump();
+        if (path == "/v1/status") return text_of(status_json(setup_, node_, started_, now));
         if (path == "/v1/fdb") return fdb_json(setup_, node_, now);
         return std::nullopt;
       }) {}
@@ -300,13 +305,21 @@ void daemon::wait_for_keeper() {
 }
 
 void daemon::on_keeper() {
-  std::array<std::uint8_t, 64> room;
+  std::array<std::uint8_t, max_keeper_message> room;
   std::size_t size = 0;
   std::vector<os::unique_fd> passed;
   const std::errc error = keeper_.receive(room, size, passed);
   const bool over =
       error == os::channel::end_of_file || (error == std::errc{} && is_stop(bytes_view(room).first(size)));
-  if (!over) return wait_for_keeper();
+  if (!over) {
+    if (error == std::errc{}) {
+      if (auto report = read_report(bytes_view(room).first(size))) {
+        spdlog::set_level(static_cast<spdlog::level::level_enum>(report->log_level));
+        setup_.host = std::move(*report);
+      }
+    }
+    return wait_for_keeper();
+  }
   node_.say_bye(os::monotonic_now(), out_);
   carry_out();
   io_.stop();

@@ -13,6 +13,7 @@
 namespace lanloom::app {
 
 namespace {
+constexpr std::string_view any_mark = "lanloom:";
 constexpr std::string_view redirects_key = "net/ipv4/conf/all/accept_redirects";
 
 // Everything but the switch itself that writing it can change.
@@ -21,6 +22,39 @@ std::vector<std::string> dependent_keys(bool v6) {
   auto keys = os::list_sysctls(directory, "forwarding");
   keys.erase(std::remove(keys.begin(), keys.end(), directory + "/all/forwarding"), keys.end());
   return keys;
+}
+
+bool switched_on(const std::vector<journal_entry>& entries, bool v6) {
+  return std::any_of(entries.begin(), entries.end(), [key = forwarding_key(v6)](const journal_entry& e) {
+    const auto* s = std::get_if<changed_sysctl>(&e);
+    return s != nullptr && s->key == key && s->old_value == "0";
+  });
+}
+
+// A bridge of somebody else's that came since and has an address: its owner may count on forwarding by now.
+std::optional<std::string> find_new_router(const std::vector<journal_entry>& entries) {
+  os::netlink here;
+  for (const auto& l : here.links()) {
+    if (l.kind != "bridge" || !l.up || l.alias.starts_with(any_mark)) continue;
+    if (contains(entries, found_link{l.name, true}) || contains(entries, made_link{link_kind::bridge, l.name, l.mac})) {
+      continue;
+    }
+    if (!here.addresses(l.index).empty()) return l.name;
+  }
+  return std::nullopt;
+}
+
+// The journal of an instance that forwards this family too, or nothing.
+std::optional<std::filesystem::path> find_other_router(const std::filesystem::path& own, bool v6,
+                                                       const std::string& origin) {
+  std::error_code gone;
+  for (std::filesystem::directory_iterator at(own.parent_path(), gone), end; !gone && at != end; at.increment(gone)) {
+    if (at->path().extension() != ".journal" || at->path() == own) continue;
+    const auto theirs = read_journal(at->path(), origin);
+    if (theirs.state == journal_state::other_netns) continue;  // another host's: they share the directory
+    if (contains(theirs.entries, needs_forwarding{v6})) return at->path();
+  }
+  return std::nullopt;
 }
 
 // An interface may go at any moment, and its settings with it.
@@ -87,6 +121,34 @@ address_families forwarded_now() {
   return {os::read_sysctl(forwarding_key(false)) == "1", os::read_sysctl(forwarding_key(true)) == "1"};
 }
 
+bool is_of_family(const journal_entry& e, bool v6) noexcept {
+  if (const auto* f = std::get_if<needs_forwarding>(&e)) return f->v6 == v6;
+  const auto* s = std::get_if<changed_sysctl>(&e);
+  return s != nullptr && (s->key.rfind("net/ipv6/", 0) == 0) == v6;
+}
+
+void record_found_links(address_families wanted, journal& log) {
+  const auto now = forwarded_now();
+  const auto& entries = log.entries();
+  const bool known =
+      std::any_of(entries.begin(), entries.end(), [](const auto& e) { return std::holds_alternative<found_link>(e); });
+  if (known || !((wanted.v4 && !now.v4) || (wanted.v6 && !now.v6))) return;
+  for (const auto& l : os::netlink().links()) {
+    if (!l.alias.starts_with(any_mark)) log.append(found_link{l.name, l.kind == "bridge"});
+  }
+}
+
+router_guard guard_of(const std::vector<journal_entry>& entries) {
+  router_guard guard;
+  const auto now = forwarded_now();
+  guard.families = {!now.v4 || switched_on(entries, false), !now.v6 || switched_on(entries, true)};
+  for (const auto& e : entries) {
+    const auto* found = std::get_if<found_link>(&e);
+    if (found != nullptr && found->bridge) guard.bridges.push_back(found->name);
+  }
+  return guard;
+}
+
 void switch_forwarding_on(bool v6, journal& log) {
   log.append(needs_forwarding{v6});
   const auto now = forwarded_now();
@@ -127,6 +189,36 @@ void restore_sysctls(const std::vector<changed_sysctl>& changes, bool v6, journa
     }
   }
   if (refused) std::rethrow_exception(refused);
+}
+
+void undo_forwarding(const std::filesystem::path& journal_file, journal& log, bool v6, undo_report& report) {
+  const auto entries = log.entries();
+  std::vector<changed_sysctl> changes;
+  for (const auto& e : entries) {
+    const auto* s = std::get_if<changed_sysctl>(&e);
+    if (s != nullptr && is_of_family(e, v6)) changes.push_back(*s);
+  }
+  if (changes.empty()) return;
+  const auto key = forwarding_key(v6);
+  const auto now = os::read_sysctl(key).value_or("unset");
+  if (const auto other = find_other_router(journal_file, v6, log.origin())) {
+    // The last one to leave restores it, and guards until then, so it must know.
+    journal theirs(*other, log.origin());
+    for (const auto& e : entries) {
+      if (std::holds_alternative<found_link>(e)) theirs.append(e);
+    }
+    for (const auto& c : changes) theirs.append(c);
+    report.left.push_back(dotted(key) + " stays " + now + ": instance " + other->stem().string() + " forwards too");
+    return;
+  }
+  if (const auto router = find_new_router(entries); router && now == "1" && switched_on(entries, v6)) {
+    report.left.push_back(dotted(key) + " stays 1: the bridge " + *router +
+                          " has come since and may count on it; if it does not, run: sysctl -w " + dotted(key) + "=0");
+    return;
+  }
+  restore_sysctls(changes, v6, log, report.left);
+  if (now == "1" && os::read_sysctl(key) != "1")
+    report.removed.push_back(v6 ? "forwarding of ipv6" : "forwarding of ipv4");
 }
 
 }  // namespace lanloom::app

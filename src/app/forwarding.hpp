@@ -7,6 +7,7 @@
 // In the caller's network namespace. Errors: std::system_error.
 #pragma once
 
+#include <lanloom/app/host.hpp>
 #include <lanloom/app/journal.hpp>
 #include <lanloom/app/nft_ruleset.hpp>
 
@@ -19,8 +20,18 @@ namespace lanloom::app {
 [[nodiscard]] std::string dotted(std::string_view key);  // as sysctl(8) writes it
 [[nodiscard]] address_families forwarded_now();
 
+// Writes down which links there are, for the guard, if one of these families is about to be switched on.
+void record_found_links(address_families wanted, journal& log);
+// From what the journal says of the time before; of a family that is not switched on yet, from the switch itself.
+[[nodiscard]] router_guard guard_of(const std::vector<journal_entry>& entries);
+
 // Where the IPv6 default route came by router advertisement, it is kept.
 void switch_forwarding_on(bool v6, journal& log);
+
+// What the journal says of one family becomes as it was, unless another instance forwards it too (which then inherits
+// the entries) or somebody else's bridge has come that may count on it. What stays has a sentence in `left`.
+void undo_forwarding(const std::filesystem::path& journal_file, journal& log, bool v6, undo_report& report);
+[[nodiscard]] bool is_of_family(const journal_entry& e, bool v6) noexcept;
 
 // What is still as we wrote it becomes what it was; anything else stays, with a sentence in `left`. Goes on
 // past a write that is refused, then throws the first refusal.

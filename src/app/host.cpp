@@ -2,105 +2,140 @@
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/log.hpp>
 
+#include <lanloom/app/difference.hpp>
+#include <lanloom/app/host_view.hpp>
+#include "builder.hpp"
 #include "forwarding.hpp"
 #include "privileges.hpp"
+#include "remover.hpp"
 
-#include <lanloom/os/netlink.hpp>
 #include <lanloom/os/netns.hpp>
 #include <lanloom/os/nft.hpp>
-#include <lanloom/os/sysctl.hpp>
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <utility>
 
 namespace lanloom::app {
 
 namespace {
-// Does one step after the other. What it makes is in the journal first.
-class builder {
+// What every pass writes down anew: they are of the plan, not of the kernel.
+bool is_statement(const journal_entry& e) {
+  return std::holds_alternative<takes_port>(e) || std::holds_alternative<instance_facts>(e);
+}
+
+std::vector<journal_entry> statements_of(const plan& p) {
+  std::vector<journal_entry> statements{p.facts};
+  for (auto& port : forwarded_ports(p)) statements.emplace_back(std::move(port));
+  return statements;
+}
+
+void state(const plan& p, journal& log) {
+  auto entries = log.entries();
+  const auto first =
+      std::stable_partition(entries.begin(), entries.end(), [](const auto& e) { return !is_statement(e); });
+  const std::vector<journal_entry> before(first, entries.end());
+  const auto now = statements_of(p);
+  if (before == now) return;
+  entries.erase(first, entries.end());
+  entries.insert(entries.end(), now.begin(), now.end());
+  log.replace(std::move(entries));
+}
+
+bool is_there(const attachment& a) {
+  try {
+    return os::netns_id(os::open_netns(a.netns)) == a.netns_id;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+// What was attached goes with its namespace; the name or path may mean another one by now.
+void forget_lost(journal& log) {
+  auto entries = log.entries();
+  for (const auto& e : log.entries()) {
+    const auto* a = std::get_if<attachment>(&e);
+    if (a == nullptr || is_there(*a)) continue;
+    spdlog::info("netns {}: is gone, and with it what attached it", a->netns);
+    std::erase_if(entries, [a](const journal_entry& other) { return belongs_to(other, *a); });
+  }
+  if (entries != log.entries()) log.replace(std::move(entries));
+}
+
+// The plan with what `attach` added to it.
+plan with_attachments(plan p, const std::vector<journal_entry>& entries) {
+  for (const auto& e : entries) {
+    const auto* a = std::get_if<attachment>(&e);
+    if (a == nullptr) continue;
+    auto steps = steps_of(*a, p.facts, p.instance);
+    // Their order matters for NAT and forwarding alone, which come last.
+    const auto end = std::find_if(p.steps.begin(), p.steps.end(), [](const step& s) {
+      return std::holds_alternative<load_table>(s) || std::holds_alternative<enable_forwarding>(s) ||
+             std::holds_alternative<accept_forwards>(s);
+    });
+    p.steps.insert(end, std::make_move_iterator(steps.begin()), std::make_move_iterator(steps.end()));
+  }
+  return p;
+}
+}  // namespace
+
+// One look at the host and what follows from it.
+class host::pass {
  public:
-  builder(std::string mark, journal& log) : mark_(std::move(mark)), log_(log) {}
+  pass(host& on, const plan& p)
+      : host_(on), log_(open_journal(on.instance_, on.journal_file_)), build_(on.instance_, log_, on.table_) {
+    state(p, log_);
+    forget_lost(log_);
+    const plan whole = with_attachments(p, log_.entries());
+    host_view kernel = read_host(whole, log_.entries());
+    kernel.table_is_right = table_is_right(whole);
+    difference_ = difference(whole, kernel, log_.entries());
+  }
 
-  void operator()(const create_bridge& s) {
-    make(made_link{link_kind::bridge, s.name, s.mac}, [&] { here_.create_bridge(s.name, s.mac, s.mtu, false, mark_); });
-    const auto key = "net/ipv6/conf/" + s.name + "/accept_ra";
-    if (os::read_sysctl(key)) os::write_sysctl(key, "0");
-  }
-  void operator()(const open_tap& s) {
-    make(made_link{link_kind::tap, s.name, s.mac}, [&] { tap_ = os::tap::open(s.name); });
-    const int index = index_of({s.name, {}});
-    here_.set_mac(index, s.mac);
-    here_.set_alias(index, mark_);
-    here_.set_addr_gen_none(index);
-    here_.set_mtu(index, s.mtu);
-  }
-  void operator()(const create_netns& s) {
-    make(made_netns{s.name}, [&] { netns_.insert_or_assign(s.name, os::create_netns(s.name)); });
-  }
-  void operator()(const create_veth& s) {
-    const os::veth_end outside{s.host_name, s.host_mac, mark_};
-    const os::veth_end inside{s.inside_name, s.inside_mac, mark_};
-    make(made_link{link_kind::veth, s.host_name, s.host_mac},
-         [&] { here_.create_veth(outside, inside, s.mtu, netns(s.netns)); });
-  }
-  void operator()(const join_bridge& s) { here_.set_master(index_of({s.port, {}}), index_of({s.bridge, {}})); }
-  void operator()(const add_address& s) { at(s.to).add_address(index_of(s.to), s.address); }
-  void operator()(const bring_up& s) { at(s.what).set_up(index_of(s.what)); }
-  void operator()(const add_default_route& s) {
-    at(s.out).add_default_route({s.gateway, index_of(s.out), route_protocol});
-  }
-  void operator()(const load_table& s) {
-    const auto before = forwarded_now();
-    if (!needs_table(s.rules, before)) return;
-    log_.append(made_table{nft_table_name(s.rules.instance)});
-    os::nft_apply(nft_ruleset(s.rules, before));
-  }
-  void operator()(const enable_forwarding& s) { switch_forwarding_on(s.v6, log_); }
+  [[nodiscard]] const host_difference& found() const noexcept { return difference_; }
 
-  [[nodiscard]] std::optional<os::tap>& tap() noexcept { return tap_; }
-
- private:
-  template <class Make>
-  void make(const journal_entry& entry, Make make_it) {
-    log_.append(entry);
-    try {
-      make_it();
-    } catch (const std::system_error& e) {
-      // Somebody else was faster: undo must not take theirs for ours.
-      if (e.code() == std::errc::file_exists || e.code() == std::errc::device_or_resource_busy) log_.retract();
-      throw;
+  void carry_out(const change& c, undo_report& undone) {
+    spdlog::debug("{}", to_string(c));
+    if (const auto* entry = std::get_if<undo_entry>(&c)) {
+      undo(entry->entry, undone);
+    } else {
+      std::visit(
+          [this](const auto& one) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, undo_entry>) build_(one);
+          },
+          c);
     }
   }
 
-  const os::unique_fd& netns(const std::string& name) {
-    const auto known = netns_.find(name);
-    if (known != netns_.end()) return known->second;
-    return netns_.insert_or_assign(name, os::open_netns(name)).first->second;
+  [[nodiscard]] std::optional<os::tap> take_tap() noexcept { return build_.take_tap(); }
+
+ private:
+  void undo(const journal_entry& entry, undo_report& undone) {
+    if (const auto* forwarding = std::get_if<needs_forwarding>(&entry)) {
+      undo_forwarding(host_.journal_file_, log_, forwarding->v6, undone);
+      auto rest = log_.entries();
+      std::erase_if(rest, [&](const journal_entry& e) { return is_of_family(e, forwarding->v6); });
+      return log_.replace(std::move(rest));
+    }
+    remover remove(host_.instance_, false, log_.entries(), undone);
+    if (remove.undo(entry) == fate::gone) log_.retract(entry);
   }
 
-  os::netlink& at(const link_place& place) {
-    if (place.netns.empty()) return here_;
-    const auto known = inside_.find(place.netns);
-    if (known != inside_.end()) return known->second;
-    return inside_.insert_or_assign(place.netns, os::netlink::in(netns(place.netns))).first->second;
+  bool table_is_right(const plan& whole) {
+    const auto at = std::find_if(whole.steps.begin(), whole.steps.end(),
+                                 [](const step& s) { return std::holds_alternative<load_table>(s); });
+    if (at == whole.steps.end()) return true;
+    if (nft_ruleset(std::get<load_table>(*at).rules, guard_of(log_.entries())) != host_.table_.text) return false;
+    if (!host_.table_doubted_) return true;
+    host_.table_doubted_ = false;
+    return os::nft_list_table(nft_table_name(host_.instance_)) == host_.table_.listing;
   }
 
-  int index_of(const link_place& place) {
-    const auto found = at(place).link_by_name(place.name);
-    if (!found) throw setup_error(place.name + ": somebody removed it while it was being set up; start again");
-    return found->index;
-  }
-
-  std::string mark_;
-  journal& log_;
-  os::netlink here_;
-  std::map<std::string, os::unique_fd> netns_;
-  std::map<std::string, os::netlink> inside_;
-  std::optional<os::tap> tap_;
+  host& host_;
+  journal log_;
+  builder build_;
+  host_difference difference_;
 };
-}  // namespace
 
 host::host(std::string instance, const std::filesystem::path& run_directory)
     : instance_(std::move(instance)), journal_file_(run_directory / (instance_ + ".journal")) {}
@@ -109,19 +144,43 @@ bool host::has_leftovers() const {
   require(capability::net_admin, "looking for leftovers");
   if (!read_journal(journal_file_, read_origin()).entries.empty()) return true;
   const auto links = os::netlink().links();
-  const auto ours = [mark = mark_of(instance_)](const os::link& l) { return l.alias == mark; };
+  const auto ours = [this](const os::link& l) { return is_ours(l, instance_, {}); };
   return std::any_of(links.begin(), links.end(), ours) || os::nft_table_exists(nft_table_name(instance_));
 }
 
-os::tap host::apply(const plan& p) {
-  journal log(journal_file_, read_origin());
-  builder build(mark_of(instance_), log);
-  for (const auto& s : p.steps) {
-    spdlog::debug("{}", to_string(s));
-    std::visit(build, s);
+convergence host::start(const plan& p) {
+  pass now(*this, p);
+  for (const auto* refused : {&now.found().conflicts, &now.found().missing}) {
+    if (!refused->empty()) throw setup_error(refused->front());
   }
-  if (!build.tap()) throw setup_error("the plan opens no TAP");
-  return std::move(*build.tap());
+  convergence result;
+  for (const auto& c : now.found().changes) {
+    now.carry_out(c.what, result.undone);
+    result.done.push_back(to_string(c.what));
+  }
+  result.tap = now.take_tap();
+  return result;
+}
+
+convergence host::converge(const plan& p, const std::function<bool(const std::string&)>& may) {
+  pass now(*this, p);
+  convergence result;
+  result.missing = now.found().missing;
+  result.conflicts = now.found().conflicts;
+  std::map<std::string, bool> allowed;  // each cause is asked for once
+  for (const auto& c : now.found().changes) {
+    const auto [at, is_new] = allowed.try_emplace(c.cause, false);
+    if (is_new) at->second = may(c.cause);
+    if (!at->second) continue;
+    try {
+      now.carry_out(c.what, result.undone);
+      result.done.push_back(to_string(c.what));
+    } catch (const std::exception& e) {
+      result.failed.emplace_back(e.what());
+    }
+  }
+  result.tap = now.take_tap();
+  return result;
 }
 
 }  // namespace lanloom::app

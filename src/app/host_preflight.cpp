@@ -1,24 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lanloom/app/host.hpp>
 
+#include <lanloom/app/difference.hpp>
+#include <lanloom/app/host_view.hpp>
 #include "forwarding.hpp"
 #include "privileges.hpp"
+#include "remover.hpp"
 
+#include <lanloom/os/clock.hpp>
 #include <lanloom/os/netlink.hpp>
-#include <lanloom/os/netns.hpp>
 #include <lanloom/os/nft.hpp>
+#include <lanloom/os/ovs.hpp>
 #include <lanloom/os/sysctl.hpp>
 
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <thread>
 
 namespace lanloom::app {
 
 namespace {
+constexpr std::chrono::seconds old_tap_patience{2};
+
 // What a plan needs from the system, each with its cure.
 struct means_check {
-  void operator()(const create_bridge&) const {}
   void operator()(const open_tap&) const {
     struct stat device {};
     if (::stat("/dev/net/tun", &device) != 0 || !S_ISCHR(device.st_mode)) {
@@ -26,8 +32,6 @@ struct means_check {
     }
   }
   void operator()(const create_netns& s) const { require(capability::sys_admin, ("netns " + s.name).c_str()); }
-  void operator()(const create_veth&) const {}
-  void operator()(const join_bridge&) const {}
   void operator()(const add_address& s) const {
     if (!s.address.address.v6) return;
     if (!has_v6()) throw setup_error(to_string(s.address) + ": this host has no IPv6; remove the address");
@@ -38,10 +42,8 @@ struct means_check {
                         "sysctl -w net.ipv6.conf.default.disable_ipv6=0");
     }
   }
-  void operator()(const bring_up&) const {}
-  void operator()(const add_default_route&) const {}
-  void operator()(const load_table& s) const {
-    if (!needs_table(s.rules, forwarded_now()) || os::nft_present()) return;
+  void operator()(const load_table&) const {
+    if (os::nft_present()) return;
     throw setup_error(
         "[nat] or [forwarding] needs the program nft, which is not installed; install the package "
         "nftables");
@@ -50,45 +52,11 @@ struct means_check {
     if (s.v6 && !has_v6()) throw setup_error("[forwarding] ipv6: this host has no IPv6; set it to false");
   }
 
+  void operator()(const use_netns& s) const { require(capability::sys_admin, ("netns " + s.name).c_str()); }
+  template <class Step>
+  void operator()(const Step&) const {}
+
   [[nodiscard]] static bool has_v6() { return os::read_sysctl(forwarding_key(true)).has_value(); }
-};
-
-// Whether a plan's names are free.
-class names_check {
- public:
-  names_check(std::string instance, const std::vector<journal_entry>& journaled)
-      : instance_(std::move(instance)), journaled_(journaled) {}
-
-  void operator()(const create_bridge& s) { check_link(s.name, "[bridge] name"); }
-  void operator()(const open_tap& s) { check_link(s.name, "[tap] name"); }
-  void operator()(const create_veth& s) { check_link(s.host_name, "[[netns]] host_interface"); }
-  void operator()(const create_netns& s) {
-    if (!os::netns_exists(s.name)) return;
-    const bool ours =
-        std::find(journaled_.begin(), journaled_.end(), journal_entry(made_netns{s.name})) != journaled_.end();
-    refuse("netns " + s.name, ours, "[[netns]] name");
-  }
-  void operator()(const join_bridge&) const {}
-  void operator()(const add_address&) const {}
-  void operator()(const bring_up&) const {}
-  void operator()(const add_default_route&) const {}
-  void operator()(const load_table&) const {}  // by its name it can only be ours
-  void operator()(const enable_forwarding&) const {}
-
- private:
-  void check_link(const std::string& name, const char* key) {
-    if (const auto found = here_.link_by_name(name)) refuse(name, found->alias == mark_of(instance_), key);
-  }
-  [[noreturn]] void refuse(const std::string& what, bool ours, const char* key) const {
-    if (ours)
-      throw setup_error(what + ": left over from an earlier run; remove it with: lanloom down " + instance_ +
-                        " (with --force where others use it)");
-    throw setup_error(what + ": exists already and is not lanloom's; choose another " + key + " or remove it");
-  }
-
-  std::string instance_;
-  const std::vector<journal_entry>& journaled_;
-  os::netlink here_;
 };
 
 ip_address address_of(const endpoint& e) {
@@ -101,7 +69,7 @@ ip_address address_of(const endpoint& e) {
 }
 
 // The overlay must not take over addresses that the host reaches otherwise, least of all its peers'.
-void check_subnets(const config& c) {
+void check_subnets(const config& c, const host_view& kernel, const std::vector<journal_entry>& entries) {
   const auto subnets = overlay_subnets(c);
   for (const auto& subnet : subnets) {
     for (const auto& peer : c.peers) {
@@ -111,26 +79,112 @@ void check_subnets(const config& c) {
                         ", so its packets would go into the tunnel itself; choose another subnet");
     }
   }
-  os::netlink here;
-  for (const auto& l : here.links()) {
-    for (const auto& address : here.addresses(l.index)) {
+  for (const auto& l : kernel.here.links) {
+    // What is on the bridge already, ours or its owner's, is the overlay's own.
+    if (l.link.name == c.bridge.name || is_ours(l.link, c.instance, entries)) continue;
+    for (const auto& address : l.addresses) {
       for (const auto& subnet : subnets) {
         if (!subnet.overlaps(address)) continue;
-        throw setup_error(to_string(subnet) + ": this host has " + to_string(address) + " on " + l.name +
+        throw setup_error(to_string(subnet) + ": this host has " + to_string(address) + " on " + l.link.name +
                           " already; choose another subnet for the overlay, the same on every host");
       }
     }
   }
 }
+
+// A bridge of somebody else's keeps its MTU, and whatever is plugged into it must fit.
+void check_joined_mtu(const config& c, const host_view& kernel) {
+  const auto* bridge = kernel.here.find(c.bridge.name);
+  if (c.bridge.create || bridge == nullptr || !c.tap.mtu || *c.tap.mtu == bridge->link.mtu) return;
+  throw setup_error("[tap] mtu = " + std::to_string(*c.tap.mtu) + ": the bridge " + c.bridge.name + " has " +
+                    std::to_string(bridge->link.mtu) + ", which stays its owner's; remove `mtu`, or set it to that");
+}
+
+bool collide(const takes_port& a, const takes_port& b) {
+  return a.udp == b.udp && a.port == b.port && (a.address == b.address || a.address == "*" || b.address == "*");
+}
+
+void check_ports(const plan& p, const std::filesystem::path& own_journal) {
+  const auto origin = read_origin();
+  std::error_code gone;
+  for (std::filesystem::directory_iterator at(own_journal.parent_path(), gone), end; !gone && at != end;
+       at.increment(gone)) {
+    if (at->path().extension() != ".journal" || at->path() == own_journal) continue;
+    const auto theirs = read_journal(at->path(), origin);
+    if (theirs.state == journal_state::other_netns) continue;
+    for (const auto& port : forwarded_ports(p)) {
+      const bool taken = std::any_of(theirs.entries.begin(), theirs.entries.end(), [&](const journal_entry& e) {
+        const auto* other = std::get_if<takes_port>(&e);
+        return other != nullptr && collide(port, *other);
+      });
+      if (!taken) continue;
+      throw setup_error("[nat] forward: " + to_string(journal_entry(port)) + " is forwarded by instance " +
+                        at->path().stem().string() + " already; choose another port");
+    }
+  }
+}
+
+void wait_for_old_tap(const plan& p, const std::vector<journal_entry>& entries) {
+  const auto at =
+      std::find_if(p.steps.begin(), p.steps.end(), [](const step& s) { return std::holds_alternative<open_tap>(s); });
+  if (at == p.steps.end()) return;
+  const auto& name = std::get<open_tap>(*at).name;
+  const auto deadline = os::monotonic_now() + old_tap_patience;
+  os::netlink here;
+  for (;;) {
+    const auto found = here.link_by_name(name);
+    if (!found || !is_ours(*found, p.instance, entries)) return;
+    if (os::monotonic_now() >= deadline) {
+      throw setup_error(name + ": a process of an earlier run still holds it; end it: fuser /dev/net/tun");
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+}
 }  // namespace
+
+namespace {
+bool is_ovs_bridge(const std::string& name) {
+  try {
+    return os::ovs_present() && os::ovs_bridge_exists(name);
+  } catch (const os::ovs_refused&) {  // installed, and not running
+    return false;
+  }
+}
+}  // namespace
+
+host_facts read_facts(const config& c) {
+  host_facts facts;
+  const auto found = c.bridge.create ? std::nullopt : os::netlink().link_by_name(c.bridge.name);
+  if (!c.bridge.create) {
+    const bool is_linux = found && found->kind == "bridge";
+    facts.ovs = c.bridge.kind == bridge_kind::ovs ||
+                (c.bridge.kind == bridge_kind::automatic && !is_linux && is_ovs_bridge(c.bridge.name));
+  }
+  if (c.tap.mtu) {
+    facts.mtu = *c.tap.mtu;
+  } else if (found) {
+    facts.mtu = static_cast<std::uint16_t>(std::clamp(found->mtu, 1280U, 9216U));
+  }
+  return facts;
+}
+
+void host::await_predecessor(const plan& p) const {
+  wait_for_old_tap(p, read_journal(journal_file_, read_origin()).entries);
+}
 
 void host::preflight(const plan& p, const config& c) const {
   require(capability::net_admin, "making interfaces");
   for (const auto& s : p.steps) std::visit(means_check{}, s);
-  const auto content = read_journal(journal_file_, read_origin());
-  names_check names(instance_, content.entries);
-  for (const auto& s : p.steps) std::visit(names, s);
-  check_subnets(c);
+  auto entries = read_journal(journal_file_, read_origin()).entries;
+  if (entries.empty()) find_marked(instance_, entries);
+  const auto kernel = read_host(p, entries);
+  check_subnets(c, kernel, entries);
+  check_joined_mtu(c, kernel);
+  check_ports(p, journal_file_);
+  const auto found = difference(p, kernel, entries);
+  for (const auto* refused : {&found.conflicts, &found.missing}) {
+    if (!refused->empty()) throw setup_error(refused->front());
+  }
 }
 
 }  // namespace lanloom::app

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "mac_text.hpp"
-
 #include <lanloom/app/journal.hpp>
 
 #include <fcntl.h>
@@ -9,37 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <stdexcept>
+#include <thread>
 
 namespace lanloom::app {
 
 namespace {
-constexpr std::array<std::string_view, 3> kind_names{"bridge", "tap", "veth"};
-
-struct printer {
-  std::string operator()(const made_link& e) const {
-    return std::string(kind_names[static_cast<std::size_t>(e.kind)]) + " " + e.name + " " + format_mac(e.mac);
-  }
-  std::string operator()(const made_netns& e) const { return "netns " + e.name; }
-  std::string operator()(const made_table& e) const { return "table " + e.name; }
-  std::string operator()(const needs_forwarding& e) const { return e.v6 ? "forwarding ipv6" : "forwarding ipv4"; }
-  std::string operator()(const changed_sysctl& e) const {
-    return "sysctl " + e.key + " " + e.old_value + " " + e.new_value;
-  }
-};
-
-// Words between single spaces; none when there are more than four, or an empty one, or an unprintable byte.
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  if (std::any_of(line.begin(), line.end(), [](char c) { return c < ' ' || c == '\x7f'; })) return {};
-  for (;;) {
-    const auto space = line.find(' ');
-    words.push_back(line.substr(0, space));
-    if (words.back().empty() || words.size() > 4) return {};
-    if (space == std::string_view::npos) return words;
-    line.remove_prefix(space + 1);
-  }
-}
-
 void write_whole(int fd, std::string_view text, const std::string& file) {
   while (!text.empty()) {
     const auto written = ::write(fd, text.data(), text.size());
@@ -71,31 +44,38 @@ std::optional<std::string> read_whole(const std::string& file) {
   return text;
 }
 
+// The lock is on a file of its own: the journal itself is replaced by others.
+std::string lock_path(const std::filesystem::path& file) { return file.string() + ".lock"; }
+
+// False where another pass holds it.
+bool try_lock(const os::unique_fd& fd, const std::string& path) {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd.get(), F_OFD_SETLK, &whole) == 0) return true;
+  if (errno != EAGAIN && errno != EACCES && errno != EINTR) os::throw_errno("lock " + path);
+  return false;
+}
+
+os::unique_fd lock_of(const std::filesystem::path& file) {
+  const auto path = lock_path(file);
+  const auto deadline = std::chrono::steady_clock::now() + journal::patience;
+  for (;;) {
+    os::unique_fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) os::throw_errno("open " + path);
+    struct stat now {};
+    const bool held = try_lock(fd, path);
+    // Whoever removes the journal removes the lock too, under our hands perhaps.
+    if (held && ::fstat(fd.get(), &now) == 0 && now.st_nlink > 0) return fd;
+    if (std::chrono::steady_clock::now() >= deadline) {
+      throw std::runtime_error(path + ": another lanloom command holds it for too long; see what hangs: fuser " + path);
+    }
+    if (!held) std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+}
+
 std::string_view boot_of(std::string_view origin) noexcept { return origin.substr(0, origin.find(' ')); }
 }  // namespace
-
-std::string to_string(const journal_entry& e) { return std::visit(printer{}, e); }
-
-std::optional<journal_entry> parse_journal_entry(std::string_view line) {
-  if (line.size() > journal::max_line) return std::nullopt;
-  const auto words = words_of(line);
-  if (words.size() < 2) return std::nullopt;
-  const auto& what = words[0];
-  const std::string name(words[1]);
-  if (what == "netns" && words.size() == 2) return made_netns{name};
-  if (what == "table" && words.size() == 2) return made_table{name};
-  if (what == "forwarding" && words.size() == 2 && (name == "ipv4" || name == "ipv6")) {
-    return needs_forwarding{name == "ipv6"};
-  }
-  if (what == "sysctl" && words.size() == 4) {
-    return changed_sysctl{name, std::string(words[2]), std::string(words[3])};
-  }
-  const auto kind = std::find(kind_names.begin(), kind_names.end(), what);
-  if (kind == kind_names.end() || words.size() != 3) return std::nullopt;
-  const auto mac = parse_mac(words[2]);
-  if (!mac) return std::nullopt;
-  return made_link{static_cast<link_kind>(kind - kind_names.begin()), name, *mac};
-}
 
 journal_content parse_journal(std::string_view text, std::string_view origin) {
   journal_content content{journal_state::good, {}};
@@ -148,38 +128,59 @@ std::string read_origin() {
   return *text + " " + std::filesystem::read_symlink("/proc/thread-self/ns/net").string();
 }
 
-journal::journal(const std::filesystem::path& file, std::string_view origin) : file_(file.string()) {
-  const auto text = read_whole(file_);
-  make_directory_of(file);
-  const bool goes_on = text && parse_journal(*text, origin).state == journal_state::good;
-  fd_.reset(::open(file_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd_) os::throw_errno("open " + file_);
-  if (::fchmod(fd_.get(), 0600) != 0) os::throw_errno("change mode of " + file_);
-  const auto first = std::string(origin) + "\n";
-  // A torn last line would spoil the next one.
-  size_ = goes_on ? text->rfind('\n') + 1 : 0;
-  if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) os::throw_errno("cut " + file_);
-  if (!goes_on) {
-    write_whole(fd_.get(), first, file_);
-    size_ = first.size();
-  }
-  last_ = size_;
+journal::journal(const std::filesystem::path& file, std::string origin) : file_(file), origin_(std::move(origin)) {
+  make_directory_of(file_);
+  lock_ = lock_of(file_);
+  const auto text = read_whole(file_.string());
+  if (!text) return;
+  auto content = parse_journal(*text, origin_);
+  found_ = content.state;
+  if (found_ == journal_state::good || found_ == journal_state::damaged) entries_ = std::move(content.entries);
+  if (found_ == journal_state::good) size_ = text->rfind('\n') + 1;
 }
 
 void journal::append(const journal_entry& e) {
+  if (contains(entries_, e)) return;
   const auto line = to_string(e) + "\n";
   // What could not be read back must not be done.
   if (size_ + line.size() > max_size || parse_journal_entry(std::string_view(line).substr(0, line.size() - 1)) != e) {
-    os::throw_errno("write to " + file_ + ": " + to_string(e), EMSGSIZE);
+    os::throw_errno("write to " + file_.string() + ": " + to_string(e), EMSGSIZE);
   }
-  write_whole(fd_.get(), line, file_);
-  last_ = size_;
+  if (size_ == 0) {
+    auto all = entries_;
+    all.push_back(e);
+    return replace(std::move(all));
+  }
+  if (!fd_) {
+    fd_.reset(::open(file_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd_) os::throw_errno("open " + file_.string());
+    // A torn last line would spoil the next one.
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size_)) != 0) os::throw_errno("cut " + file_.string());
+  }
+  write_whole(fd_.get(), line, file_.string());
   size_ += line.size();
+  entries_.push_back(e);
 }
 
-void journal::retract() {
-  if (::ftruncate(fd_.get(), static_cast<off_t>(last_)) != 0) os::throw_errno("cut " + file_);
-  size_ = last_;
+void journal::retract(const journal_entry& e) {
+  auto rest = entries_;
+  rest.erase(std::remove(rest.begin(), rest.end(), e), rest.end());
+  replace(std::move(rest));
+}
+
+void journal::replace(std::vector<journal_entry> entries) {
+  fd_.reset();
+  write_journal(file_, origin_, entries);
+  size_ = 0;
+  if (!entries.empty()) {
+    size_ = origin_.size() + 1;
+    for (const auto& e : entries) size_ += to_string(e).size() + 1;
+  }
+  entries_ = std::move(entries);
+}
+
+journal::~journal() {
+  if (lock_ && size_ == 0) ::unlink(lock_path(file_).c_str());
 }
 
 }  // namespace lanloom::app

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "privileges.hpp"
+#include "reconciler.hpp"
 
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
@@ -30,6 +31,9 @@
 #include <exception>
 #include <iostream>
 #include <optional>
+#include <thread>
+#include <tuple>
+#include <utility>
 
 namespace lanloom::app {
 
@@ -42,7 +46,8 @@ constexpr std::chrono::seconds stop_deadline{3};
 constexpr std::chrono::milliseconds restart_pause{200};  // from the second death on
 constexpr std::size_t deaths_allowed = 5;
 constexpr std::chrono::seconds deaths_window{10};
-constexpr std::array ending_signals{SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+constexpr std::array ending_signals{SIGINT, SIGTERM, SIGQUIT};
+constexpr std::chrono::seconds predecessor_patience{2};
 constexpr std::string_view default_group = "lanloom";  // hosts without it need no warning
 
 std::string host_name() {
@@ -73,11 +78,9 @@ void hide_memory() {
 
 // Adds what somebody may end us with, unless who started us wanted it ignored: nohup, or a shell's job in the
 // background.
-void add_ending_signals(asio::signal_set& to) {
-  for (const int s : ending_signals) {
-    struct sigaction inherited {};
-    if (::sigaction(s, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) to.add(s);
-  }
+void add_ending_signal(asio::signal_set& to, int s) {
+  struct sigaction inherited {};
+  if (::sigaction(s, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) to.add(s);
 }
 
 std::uint8_t suites_of(cipher_choice choice) {
@@ -96,9 +99,23 @@ std::uint8_t suites_of(cipher_choice choice) {
   return wire::suite_bit_chacha20_poly1305;
 }
 
-os::udp_socket open_underlay(const endpoint& listen) {
+// The node of a keeper that was killed may hold a port or socket for a moment.
+template <class Open>
+auto open_when_free(bool adopts, Open open) {
+  const time_point deadline = os::monotonic_now() + (adopts ? duration(predecessor_patience) : duration::zero());
+  for (;;) {
+    try {
+      return open();
+    } catch (const std::system_error& e) {
+      if (e.code() != std::errc::address_in_use || os::monotonic_now() >= deadline) throw;
+      std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
+  }
+}
+
+os::udp_socket open_underlay(const endpoint& listen, bool adopts) {
   try {
-    return os::udp_socket::open(listen);
+    return open_when_free(adopts, [&] { return os::udp_socket::open(listen); });
   } catch (const std::system_error& e) {
     if (e.code() != std::errc::address_in_use) throw;
     throw setup_error(std::string(e.what()) +
@@ -124,17 +141,53 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.listen = to_string(c.node.listen);
   s.tap = c.tap.name;
   s.bridge = c.bridge.name;
+  s.bridge_created = c.bridge.create;
   s.network = c.node.network;
   s.keys = {std::move(keys.private_key), keys.own};
   s.network_secret = std::move(keys.network_secret);
   s.suites = suites_of(c.node.cipher);
-  s.mtu = c.tap.mtu.value_or(1500);
+  s.mtu = p.facts.mtu;
   s.own_macs = own_macs(p);
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];
     s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), from.remote, from.keepalive});
   }
   return s;
+}
+
+std::string ready_line(const config& c) {
+  const auto counted = [](std::size_t n, const char* one, const char* many) {
+    return std::to_string(n) + " " + (n == 1 ? one : many);
+  };
+  std::string line = c.bridge.name;
+  if (!c.netns.empty()) line += ", " + counted(c.netns.size(), "namespace", "namespaces");
+  return line + ", " + counted(c.peers.size(), "peer", "peers");
+}
+
+// The first table whose change needs a restart; nothing when a reload can do it all.
+std::optional<std::string> beyond_reload(const config& before, const config& now) {
+  const auto& [a, b] = std::tie(before, now);
+  const auto node = [](const config& c) {
+    return std::tie(c.node.name, c.node.private_key, c.node.listen, c.node.network, c.node.network_secret,
+                    c.node.cipher);
+  };
+  if (node(a) != node(b)) return "[node]";
+  if (std::tie(a.tap.name, a.tap.mtu) != std::tie(b.tap.name, b.tap.mtu)) return "[tap]";
+  const auto bridge = [](const config& c) { return std::tie(c.bridge.name, c.bridge.create, c.bridge.kind); };
+  if (bridge(a) != bridge(b)) return "[bridge] name, create or kind";
+  const auto same = [](const peer_config& x, const peer_config& y) {
+    return std::tie(x.name, x.public_key, x.remote, x.preshared_key, x.keepalive) ==
+           std::tie(y.name, y.public_key, y.remote, y.preshared_key, y.keepalive);
+  };
+  if (!std::equal(a.peers.begin(), a.peers.end(), b.peers.begin(), b.peers.end(), same)) return "[[peer]]";
+  if (a.control_group != b.control_group) return "[control]";
+  return std::nullopt;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
+  return text;
 }
 
 void say(const undo_report& report) {
@@ -146,17 +199,30 @@ void say(const undo_report& report) {
 // host is as it was.
 class keeper {
  public:
-  keeper(node_setup setup, std::string ready_line, time_point started)
-      : setup_(std::move(setup)),
-        ready_line_(std::move(ready_line)),
+  keeper(config c, verbosity asked, node_setup setup, plan wanted, host& on, time_point started)
+      : config_(std::move(c)),
+        asked_(asked),
+        setup_(std::move(setup)),
+        host_(on),
         started_(started),
         identity_(os::find_identity()),
         signals_(io_),
+        reload_signals_(io_, SIGUSR1),
         children_(io_, SIGCHLD),
-        timer_(io_) {
-    add_ending_signals(signals_);
+        timer_(io_),
+        reconciler_(
+            io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); }) {
+    for (const int s : ending_signals) add_ending_signal(signals_, s);
+    if (::isatty(STDIN_FILENO) == 1) {
+      add_ending_signal(signals_, SIGHUP);
+    } else {
+      reload_signals_.add(SIGHUP);
+    }
     wait_for_signal();
+    wait_for_reload();
     wait_for_child();
+    setup_.host.config_file = std::filesystem::absolute(config_.file).string();
+    setup_.host.log_level = spdlog::get_level();
   }
 
   // Until a signal came; a signal from before counts.
@@ -167,31 +233,43 @@ class keeper {
   void wait_for_node();
   void on_node_ended(int status);
   void wait_for_signal();
+  void wait_for_reload();
   void wait_for_child();
+  void reload();
+  void replace_tap(os::tap tap);
+  void report();
   void stop();
 
   asio::io_context io_{1};
+  config config_;
+  verbosity asked_;
   node_setup setup_;
+  host& host_;
   node_descriptors descriptors_;
-  std::string ready_line_;
   time_point started_;
   os::sandbox_identity identity_;
   asio::signal_set signals_;
+  asio::signal_set reload_signals_;
   asio::signal_set children_;
   asio::steady_timer timer_;
+  reconciler reconciler_;
   std::optional<os::channel> channel_;
   std::optional<asio::posix::stream_descriptor> channel_ready_;
   pid_t node_ = 0;
   std::deque<time_point> deaths_;
   bool announced_ = false;
   bool stopping_ = false;
+  bool replacing_ = false;  // the node ends because its TAP is not there any more
   int status_ = 0;
 };
 
 int keeper::run(node_descriptors descriptors) {
   descriptors_ = std::move(descriptors);
   io_.poll();
-  if (!stopping_) start_node();
+  if (!stopping_) {
+    start_node();
+    reconciler_.start();
+  }
   io_.run();
   descriptors_ = {};
   return status_;
@@ -206,6 +284,7 @@ void keeper::start_node() {
   if (child == 0) {
     ours.close();
     for (const int s : ending_signals) std::signal(s, SIG_IGN);  // it ends when we say so
+    for (const int s : {SIGHUP, SIGUSR1}) std::signal(s, SIG_IGN);
     ::_exit(run_node(std::move(theirs), identity_, self));
   }
   node_ = child;
@@ -234,7 +313,7 @@ void keeper::wait_for_node() {
     if (!announced_) {
       announced_ = true;
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(os::monotonic_now() - started_);
-      std::cout << setup_.instance << ": ready in " << took.count() << " ms: " << ready_line_ << std::endl;
+      std::cout << setup_.instance << ": ready in " << took.count() << " ms: " << ready_line(config_) << std::endl;
     } else {
       spdlog::info("the node is back");
     }
@@ -254,6 +333,7 @@ void keeper::on_node_ended(int status) {
   node_ = 0;
   channel_ready_.reset();
   channel_.reset();
+  if (std::exchange(replacing_, false) && !stopping_) return start_node();
   const std::string how = WIFSIGNALED(status) ? "was ended by signal " + std::to_string(WTERMSIG(status))
                                               : "ended with status " + std::to_string(WEXITSTATUS(status));
   if (stopping_) {
@@ -286,6 +366,59 @@ void keeper::wait_for_signal() {
   });
 }
 
+void keeper::wait_for_reload() {
+  reload_signals_.async_wait([this](error_code error, int) {
+    if (error) return;
+    if (!stopping_) reload();
+    wait_for_reload();
+  });
+}
+
+void keeper::reload() {
+  auto& report_to = setup_.host;
+  ++report_to.reloads;
+  try {
+    config now = load_config(config_.file, host_name());
+    if (const auto section = beyond_reload(config_, now)) {
+      throw setup_error(*section + " has changed, which a reload cannot do: restart this instance");
+    }
+    if (load_keys(now).own != setup_.keys.public_half) {
+      throw setup_error("the private key has changed, which a reload cannot do: restart this instance");
+    }
+    plan wanted = make_plan(now, setup_.keys.public_half, read_facts(now));
+    wanted.facts.mtu = setup_.mtu;
+    host_.preflight(wanted, now);
+    configure_log(now.log, asked_, now.instance);
+    const auto made = reconciler_.replace(std::move(wanted));
+    config_ = std::move(now);
+    ++report_to.generation;
+    report_to.error = joined(made.failed);
+    spdlog::info("reloaded {}: {} changes", config_.file.string(), made.done.size());
+  } catch (const std::exception& e) {
+    report_to.error = e.what();
+    spdlog::error("reload refused, everything stays as it was: {}", e.what());
+  }
+  report_to.log_level = spdlog::get_level();
+  report();
+}
+
+// The old one's end of file is already on its way to the node; a new node takes the new one.
+void keeper::replace_tap(os::tap tap) {
+  spdlog::warn("TAP {} was removed by somebody; a new one takes its place", setup_.tap);
+  descriptors_.tap = tap.duplicate();
+  if (node_ == 0) return;
+  replacing_ = true;
+  ::kill(node_, SIGKILL);
+}
+
+void keeper::report() {
+  auto& to = setup_.host;
+  const auto problems = reconciler_.problems();
+  to.corrections = reconciler_.corrections();
+  to.problems = problems;
+  if (channel_) send_report(*channel_, to);
+}
+
 void keeper::stop() {
   stopping_ = true;
   os::notify_service_manager("STOPPING=1");
@@ -297,25 +430,16 @@ void keeper::stop() {
   });
 }
 
-std::string ready_line(const config& c) {
-  const auto counted = [](std::size_t n, const char* one, const char* many) {
-    return std::to_string(n) + " " + (n == 1 ? one : many);
-  };
-  std::string line = c.bridge.name;
-  if (!c.netns.empty()) line += ", " + counted(c.netns.size(), "namespace", "namespaces");
-  return line + ", " + counted(c.peers.size(), "peer", "peers");
-}
-
 }  // namespace
 
 void print_plan(const std::filesystem::path& file) {
   const config c = load_config(file, host_name());
   const key_material keys = load_keys(c);
-  for (const step& s : make_plan(c, keys.own).steps) std::cout << to_string(s) << '\n';
+  for (const step& s : make_plan(c, keys.own, read_facts(c)).steps) std::cout << to_string(s) << '\n';
   if (!std::cout.flush()) throw std::runtime_error("cannot write the plan to stdout");
 }
 
-int up(const std::filesystem::path& file, verbosity asked) {
+int up(const std::filesystem::path& file, verbosity asked, bool keep) {
   const time_point started = os::monotonic_now();
   const config c = load_config(file, host_name());
   configure_log(c.log, asked, c.instance);
@@ -326,36 +450,49 @@ int up(const std::filesystem::path& file, verbosity asked) {
   }
   hide_memory();
   key_material keys = load_keys(c);
-  const plan p = make_plan(c, keys.own);
+  const plan p = make_plan(c, keys.own, read_facts(c));
   host on(c.instance, instance_directory);
 
-  keeper keep(make_node_setup(c, std::move(keys), p), ready_line(c), started);
+  keeper keeping(c, asked, make_node_setup(c, std::move(keys), p), p, on, started);
   make_instance_directory();
   const auto lock = os::instance_lock::try_acquire(instance_directory / (c.instance + ".lock"));
   if (!lock) throw setup_error(c.instance + ": is running already; stop it with `lanloom down " + c.instance + "`");
-  if (on.has_leftovers()) {
-    spdlog::warn("an earlier run left things behind; removing them first");
-    say(on.undo(false));
+  const bool adopts = on.has_leftovers();
+  if (adopts) {
+    spdlog::info("an earlier run left the host set up; what is right of it stays");
+    on.await_predecessor(p);
   }
   on.preflight(p, c);
 
   node_descriptors descriptors;
-  descriptors.udp = open_underlay(c.node.listen).duplicate();
-  descriptors.control = os::listen_unix(control_path(c.instance), 0660, control_gid(c.control_group));
+  descriptors.udp = open_underlay(c.node.listen, adopts).duplicate();
+  descriptors.control = open_when_free(
+      adopts, [&] { return os::listen_unix(control_path(c.instance), 0660, control_gid(c.control_group)); });
   int status = 1;
   std::exception_ptr failed;
   try {
-    descriptors.tap = on.apply(p).duplicate();
-    status = keep.run(std::move(descriptors));
+    auto made = on.start(p);
+    say(made.undone);
+    if (!made.tap) throw setup_error("the plan opens no TAP");
+    descriptors.tap = made.tap->duplicate();
+    made.tap.reset();
+    status = keeping.run(std::move(descriptors));
   } catch (...) {
     failed = std::current_exception();
   }
   std::error_code gone;
   std::filesystem::remove(control_path(c.instance), gone);
-  const undo_report report = on.undo(false);
-  say(report);
+  if (failed && adopts) {
+    spdlog::warn("what was set up before stays; remove it with: lanloom down {}", c.instance);
+  } else if (!failed && keep) {
+    spdlog::info("the host stays set up; remove it with: lanloom down {}", c.instance);
+  } else {
+    const undo_report report = on.undo(false);
+    say(report);
+    if (!report.failed.empty()) status = 1;
+  }
   if (failed) std::rethrow_exception(failed);
-  return report.failed.empty() ? status : 1;
+  return status;
 }
 
 }  // namespace lanloom::app

@@ -56,15 +56,39 @@ lines hairpin_rules(const nft_rules& r) {
   return rules;
 }
 
-lines guard_rules(const nft_rules& r, address_families before) {
-  const bool v4 = r.forwarding.v4 && !before.v4;
-  const bool v6 = r.forwarding.v6 && !before.v6;
+// "{ "br0", "docker0" }"
+std::string set_of(const lines& elements) {
+  std::string text;
+  for (const auto& e : elements) text += (text.empty() ? "{ " : ", ") + e;
+  return text + " }";
+}
+
+lines guard_rules(const nft_rules& r, const router_guard& guard) {
+  const bool v4 = r.forwarding.v4 && guard.families.v4;
+  const bool v6 = r.forwarding.v6 && guard.families.v6;
   if (!v4 && !v6) return {};
-  lines rules{"iifname " + in_quotes(r.bridge) + " accept", "oifname " + in_quotes(r.bridge) + " accept",
-              "meta iifkind \"bridge\" meta oifkind \"bridge\" accept"};
+  lines rules{"iifname " + in_quotes(r.bridge) + " accept", "oifname " + in_quotes(r.bridge) + " accept"};
+  lines names;
+  lines pairs;
+  for (const auto& bridge : guard.bridges) {
+    names.push_back(in_quotes(bridge));
+    pairs.push_back(in_quotes(bridge) + " . " + in_quotes(bridge));
+  }
+  if (!pairs.empty()) rules.push_back("iifname . oifname " + set_of(pairs) + " accept");
+  for (const std::string side : {"iif", "oif"}) {
+    const auto later = names.empty() ? std::string() : side + "name != " + set_of(names) + " ";
+    rules.push_back("meta " + side + "kind \"bridge\" " + later + "accept");
+  }
   if (v4) rules.emplace_back("meta nfproto ipv4 drop");
   if (v6) rules.emplace_back("meta nfproto ipv6 drop");
   return rules;
+}
+
+lines segment_size_rules(const nft_rules& r) {
+  if (!r.forwarding.v4 && !r.forwarding.v6) return {};
+  const auto bridge = in_quotes(r.bridge);
+  const std::string clamp = " tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu";
+  return {"iifname " + bridge + " oifname != " + bridge + clamp, "iifname != " + bridge + " oifname " + bridge + clamp};
 }
 
 void append_chain(std::string& text, std::string_view name, std::string_view hook, const lines& rules) {
@@ -77,12 +101,12 @@ void append_chain(std::string& text, std::string_view name, std::string_view hoo
 
 std::string nft_table_name(std::string_view instance) { return "lanloom-" + std::string(instance); }
 
-bool needs_table(const nft_rules& rules, address_families forwarded_before) {
-  return !rules.nat.masquerade.empty() || !rules.nat.snat.empty() || !rules.nat.forward.empty() ||
-         !guard_rules(rules, forwarded_before).empty();
+bool needs_table(const nft_rules& rules) {
+  return rules.forwarding.v4 || rules.forwarding.v6 || !rules.nat.masquerade.empty() || !rules.nat.snat.empty() ||
+         !rules.nat.forward.empty();
 }
 
-std::string nft_ruleset(const nft_rules& rules, address_families forwarded_before) {
+std::string nft_ruleset(const nft_rules& rules, const router_guard& guard) {
   lines forwards;
   lines local_forwards;
   for (const auto& f : rules.nat.forward) {
@@ -103,7 +127,8 @@ std::string nft_ruleset(const nft_rules& rules, address_families forwarded_befor
   append_chain(text, "prerouting", "nat hook prerouting priority dstnat", forwards);
   append_chain(text, "output", "nat hook output priority -100", local_forwards);
   append_chain(text, "postrouting", "nat hook postrouting priority srcnat", sources);
-  append_chain(text, "forward", "filter hook forward priority filter", guard_rules(rules, forwarded_before));
+  append_chain(text, "segment-size", "filter hook forward priority mangle", segment_size_rules(rules));
+  append_chain(text, "forward", "filter hook forward priority filter", guard_rules(rules, guard));
   return text + "}\n";
 }
 

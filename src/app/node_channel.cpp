@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sstream>
 #include <stdexcept>
 #include <type_traits>
 
@@ -10,7 +11,7 @@ namespace lanloom::app {
 
 namespace {
 
-enum class message_kind : std::uint32_t { start = 1, peer = 2, stop = 3, ready = 4 };
+enum class message_kind : std::uint32_t { start = 1, peer = 2, stop = 3, ready = 4, report = 5 };
 
 constexpr std::size_t max_macs = 2050;  // bridge, TAP, and both ends of 1024 veth pairs
 
@@ -23,12 +24,14 @@ struct fixed_text {
     if (text.size() >= N) throw std::runtime_error("a name in the configuration is too long: " + std::string(text));
     std::copy(text.begin(), text.end(), bytes.begin());
   }
+  [[nodiscard]] static fixed_text cut(std::string_view text) { return fixed_text(text.substr(0, N - 1)); }
   [[nodiscard]] std::string text() const { return std::string(bytes.data(), ::strnlen(bytes.data(), N)); }
 };
 
 struct start_message {
   message_kind kind = message_kind::start;
   fixed_text<64> instance, listen, tap, bridge;
+  bool bridge_created = true;
   fixed_text<256> name, network;
   std::array<std::uint8_t, 32> private_key{};
   std::array<std::uint8_t, 32> network_secret{};
@@ -50,6 +53,18 @@ struct peer_message {
   endpoint remote;
   std::int64_t keepalive_seconds = 0;
 };
+
+struct report_message {
+  message_kind kind = message_kind::report;
+  std::int32_t log_level = 0;
+  std::uint64_t generation = 0;
+  std::uint64_t reloads = 0;
+  std::uint64_t corrections = 0;
+  fixed_text<1024> config_file;
+  fixed_text<2048> error;
+  fixed_text<4096> problems;  // lines
+};
+static_assert(sizeof(report_message) <= max_keeper_message);
 
 struct bare_message {
   message_kind kind;
@@ -97,6 +112,7 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
   start.listen = fixed_text<64>(setup.listen);
   start.tap = fixed_text<64>(setup.tap);
   start.bridge = fixed_text<64>(setup.bridge);
+  start.bridge_created = setup.bridge_created;
   start.network = fixed_text<256>(setup.network);
   copy_key(start.private_key, setup.keys.secret_half);
   start.has_network_secret = setup.network_secret.has_value();
@@ -135,6 +151,7 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
   setup.listen = start.listen.text();
   setup.tap = start.tap.text();
   setup.bridge = start.bridge.text();
+  setup.bridge_created = start.bridge_created;
   setup.network = start.network.text();
   setup.keys.secret_half = crypto::private_key(start.private_key);
   setup.keys.public_half = crypto::derive_public(setup.keys.secret_half);
@@ -157,6 +174,32 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
     crypto::wipe(memory_of(message));
   }
   return setup;
+}
+
+void send_report(os::channel& to, const host_report& report) noexcept {
+  report_message message;
+  message.log_level = report.log_level;
+  message.generation = report.generation;
+  message.reloads = report.reloads;
+  message.corrections = report.corrections;
+  message.config_file = message.config_file.cut(report.config_file);
+  message.error = message.error.cut(report.error);
+  std::string lines;
+  for (const auto& problem : report.problems) lines += problem + "\n";
+  message.problems = message.problems.cut(lines);
+  static_cast<void>(to.send(memory_of(message)));
+}
+
+std::optional<host_report> read_report(bytes_view message) {
+  report_message seen;
+  if (message.size() != sizeof seen) return std::nullopt;
+  std::memcpy(&seen, message.data(), sizeof seen);
+  if (seen.kind != message_kind::report) return std::nullopt;
+  host_report report{seen.config_file.text(), seen.generation, seen.reloads, seen.error.text(), seen.corrections, {},
+                     seen.log_level};
+  std::istringstream lines(seen.problems.text());
+  for (std::string line; std::getline(lines, line);) report.problems.push_back(line);
+  return report;
 }
 
 void send_stop(os::channel& to) noexcept {

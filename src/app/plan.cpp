@@ -41,15 +41,21 @@ std::string text_of(std::uint16_t mtu, const os::mac_address& mac) {
 
 struct printer {
   std::string operator()(const create_bridge& s) const {
-    return "create bridge " + s.name + text_of(s.mtu, s.mac) + " stp off accept_ra 0";
+    return "create bridge " + s.name + text_of(s.mtu, s.mac) + " stp " + (s.stp ? "on" : "off") + " accept_ra 0";
+  }
+  std::string operator()(const use_bridge& s) const {
+    return "use bridge " + s.name + (s.ovs ? " of Open vSwitch" : "") + " as it is";
   }
   std::string operator()(const open_tap& s) const { return "open tap " + s.name + text_of(s.mtu, s.mac); }
   std::string operator()(const create_netns& s) const { return "create netns " + s.name; }
+  std::string operator()(const use_netns& s) const { return "use netns " + s.name + " as it is"; }
   std::string operator()(const create_veth& s) const {
     return "create veth " + s.host_name + " mac " + format_mac(s.host_mac) + " to " +
            text_of(link_place{s.inside_name, s.netns}) + text_of(s.mtu, s.inside_mac);
   }
-  std::string operator()(const join_bridge& s) const { return "plug " + s.port + " into " + s.bridge; }
+  std::string operator()(const join_bridge& s) const {
+    return "plug " + s.port + " into " + s.bridge + (s.hairpin ? " hairpin" : "");
+  }
   std::string operator()(const add_address& s) const {
     return "add address " + to_string(s.address) + " to " + text_of(s.to);
   }
@@ -63,35 +69,62 @@ struct printer {
   std::string operator()(const enable_forwarding& s) const {
     return std::string("enable forwarding of ") + (s.v6 ? "ipv6" : "ipv4");
   }
+  std::string operator()(const accept_forwards& s) const {
+    return "accept forwards of " + s.bridge + " where a firewall drops them";
+  }
 };
 
-void plan_bridge(const config& c, const mac_source& macs, std::vector<step>& steps) {
-  const auto& name = c.bridge.name;
-  steps.emplace_back(create_bridge{name, macs.derive(inner_end, name), c.tap.mtu.value_or(1500)});
-  for (const auto& address : c.bridge.addresses) steps.emplace_back(add_address{{name, {}}, address});
-  steps.emplace_back(bring_up{{name, {}}});
-  steps.emplace_back(open_tap{c.tap.name, macs.derive(port_end, c.tap.name), c.tap.mtu.value_or(1500)});
-  steps.emplace_back(join_bridge{c.tap.name, name});
-  steps.emplace_back(bring_up{{c.tap.name, {}}});
-}
+class planner {
+ public:
+  planner(const mac_source& macs, const instance_facts& facts, std::vector<step>& steps)
+      : macs_(macs), facts_(facts), steps_(steps) {}
 
-void plan_netns(const config& c, const netns_config& n, const mac_source& macs, std::vector<step>& steps) {
-  const link_place inside{n.interface, n.name};
-  steps.emplace_back(create_netns{n.name});
-  // The inside name alone may be the same in every namespace.
-  steps.emplace_back(create_veth{n.host_interface, macs.derive(port_end, n.host_interface), n.name, n.interface,
-                                 macs.derive(inner_end, n.name + "/" + n.interface), c.tap.mtu.value_or(1500)});
-  steps.emplace_back(join_bridge{n.host_interface, c.bridge.name});
-  for (const auto& address : n.addresses) steps.emplace_back(add_address{inside, address});
-  steps.emplace_back(bring_up{inside});
-  steps.emplace_back(bring_up{{n.host_interface, {}}});
-  for (const auto& gateway : n.gateways) steps.emplace_back(add_default_route{inside, gateway});
+  void bridge(const config& c) {
+    const auto& name = facts_.bridge;
+    if (c.bridge.create) {
+      steps_.emplace_back(create_bridge{name, macs_.derive(inner_end, name), facts_.mtu, c.bridge.stp});
+    } else {
+      steps_.emplace_back(use_bridge{name, facts_.ovs});
+    }
+    for (const auto& address : c.bridge.addresses) steps_.emplace_back(add_address{{name, {}}, address});
+    if (c.bridge.create) steps_.emplace_back(bring_up{{name, {}}});
+    steps_.emplace_back(open_tap{c.tap.name, macs_.derive(port_end, c.tap.name), facts_.mtu});
+    steps_.emplace_back(join_bridge{c.tap.name, name, facts_.ovs});
+    steps_.emplace_back(bring_up{{c.tap.name, {}}});
+  }
+
+  // The namespace is there or planned already. `object` names its inside end: the interface alone may be the same in
+  // every namespace.
+  void wire(const netns_config& n, const std::string& object, const std::string& alias, bool hairpin) {
+    const link_place inside{n.interface, n.name};
+    steps_.emplace_back(create_veth{n.host_interface, macs_.derive(port_end, n.host_interface), alias, n.name,
+                                    n.interface, macs_.derive(inner_end, object), facts_.mtu});
+    steps_.emplace_back(join_bridge{n.host_interface, facts_.bridge, facts_.ovs, hairpin});
+    for (const auto& address : n.addresses) steps_.emplace_back(add_address{inside, address});
+    steps_.emplace_back(bring_up{inside});
+    steps_.emplace_back(bring_up{{n.host_interface, {}}});
+    for (const auto& gateway : n.gateways) steps_.emplace_back(add_default_route{inside, gateway});
+  }
+
+ private:
+  const mac_source& macs_;
+  const instance_facts& facts_;
+  std::vector<step>& steps_;
+};
+
+// Under br_netfilter a container that calls its own forwarded port is answered by a frame that leaves by the port it
+// came in by.
+bool is_forwarded_to(const config& c, const netns_config& n) {
+  return std::any_of(c.nat.forward.begin(), c.nat.forward.end(), [&](const port_forward& f) {
+    return std::any_of(n.addresses.begin(), n.addresses.end(), [&](const ip_prefix& a) { return a.address == f.to; });
+  });
 }
 }  // namespace
 
 std::string to_string(const step& s) { return std::visit(printer{}, s); }
 
 std::string mark_of(std::string_view instance) { return "lanloom:" + std::string(instance); }
+std::string attached_mark_of(std::string_view instance) { return mark_of(instance) + ":attach"; }
 
 std::vector<ip_prefix> overlay_subnets(const config& c) {
   std::vector<ip_prefix> subnets;
@@ -106,17 +139,46 @@ std::vector<ip_prefix> overlay_subnets(const config& c) {
   return subnets;
 }
 
-plan make_plan(const config& c, const crypto::public_key& own) {
+plan make_plan(const config& c, const crypto::public_key& own, const host_facts& facts) {
   const mac_source macs(own, c.instance);
-  plan p{c.instance, {}};
-  plan_bridge(c, macs, p.steps);
-  for (const auto& n : c.netns) plan_netns(c, n, macs, p.steps);
+  plan p{c.instance, {c.bridge.name, facts.ovs, facts.mtu, own}, {}};
+  planner make(macs, p.facts, p.steps);
+  make.bridge(c);
+  for (const auto& n : c.netns) {
+    if (n.create) {
+      p.steps.emplace_back(create_netns{n.name});
+    } else {
+      p.steps.emplace_back(use_netns{n.name});
+    }
+    make.wire(n, n.name + "/" + n.interface, mark_of(c.instance), is_forwarded_to(c, n));
+  }
   nft_rules rules{c.instance, c.bridge.name, overlay_subnets(c), c.nat, {c.forwarding.ipv4, c.forwarding.ipv6}};
-  // Whether the host forwards already is the kernel's to know; on such a host there may be nothing to load.
-  if (needs_table(rules, {})) p.steps.emplace_back(load_table{std::move(rules)});
+  if (needs_table(rules)) p.steps.emplace_back(load_table{std::move(rules)});
   if (c.forwarding.ipv4) p.steps.emplace_back(enable_forwarding{false});
   if (c.forwarding.ipv6) p.steps.emplace_back(enable_forwarding{true});
+  if (c.forwarding.firewall == firewall_policy::fix) p.steps.emplace_back(accept_forwards{c.bridge.name});
   return p;
+}
+
+std::vector<takes_port> forwarded_ports(const plan& p) {
+  std::vector<takes_port> ports;
+  for (const auto& s : p.steps) {
+    const auto* table = std::get_if<load_table>(&s);
+    if (table == nullptr) continue;
+    for (const auto& f : table->rules.nat.forward) {
+      const auto address = f.address ? to_string(*f.address) : std::string("*");
+      ports.push_back({f.protocol == forward_protocol::udp, f.port, address});
+    }
+  }
+  return ports;
+}
+
+std::vector<step> steps_of(const attachment& a, const instance_facts& facts, std::string_view instance) {
+  const mac_source macs(facts.own, instance);
+  std::vector<step> steps{use_netns{a.netns, a.netns_id}};
+  const netns_config n{a.netns, false, a.interface, a.host_interface, a.addresses, a.gateways};
+  planner(macs, facts, steps).wire(n, a.host_interface + "/" + a.interface, attached_mark_of(instance), false);
+  return steps;
 }
 
 }  // namespace lanloom::app

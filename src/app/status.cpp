@@ -89,12 +89,6 @@ std::string amount(std::uint64_t bytes) {
   return text.data();
 }
 
-// The node that sent this may be in an attacker's hand, and what we print goes to root's terminal.
-std::string printable(std::string text) {
-  for (char& c : text) c = c < ' ' || c > '~' ? '?' : c;
-  return text;
-}
-
 std::string text_of(const json& value) {
   return printable(value.is_string() ? value.get<std::string>() : value.dump());
 }
@@ -118,6 +112,12 @@ std::string peer_text(const json& p, bool colour) {
 
 }  // namespace
 
+// The node that sent this may be in an attacker's hand, and what we print goes to root's terminal.
+std::string printable(std::string text) {
+  for (char& c : text) c = c < ' ' || c > '~' ? '?' : c;
+  return text;
+}
+
 json status_json(const node_setup& setup, const core::node& node, time_point started, time_point now) {
   const core::lane& lane = node.data_plane();
   json j;
@@ -125,7 +125,11 @@ json status_json(const node_setup& setup, const core::node& node, time_point sta
   j["instance"] = setup.instance;
   j["version"] = LANLOOM_VERSION;
   j["uptime_seconds"] = whole_seconds(now - started);
-  j["config"] = {{"generation", 1}, {"error", nullptr}};
+  const host_report& host = setup.host;
+  j["config"] = {{"generation", host.generation},
+                 {"error", host.error.empty() ? json(nullptr) : json(host.error)},
+                 {"file", host.config_file},
+                 {"reloads", host.reloads}};
   j["node"] = {
       {"name", setup.name}, {"public_key", crypto::to_base64(setup.keys.public_half)}, {"listen", setup.listen}};
   const core::traffic& t = lane.tap();
@@ -133,7 +137,8 @@ json status_json(const node_setup& setup, const core::node& node, time_point sta
   j["tap"] = {{"name", setup.tap},        {"mtu", setup.mtu},       {"rx_frames", t.rx_frames},
               {"tx_frames", t.tx_frames}, {"rx_bytes", t.rx_bytes}, {"tx_bytes", t.tx_bytes},
               {"offloads", json::array()}};
-  j["bridge"] = {{"name", setup.bridge}, {"created", true}};
+  j["bridge"] = {{"name", setup.bridge}, {"created", setup.bridge_created}};
+  j["host"] = {{"corrections", host.corrections}, {"problems", host.problems}};
   j["peers"] = json::array();
   for (const auto& p : node.peers(now)) j["peers"].push_back(peer_json(p, setup));
   j["fdb"] = {{"entries", lane.table().size(now)}, {"capacity", core::fdb::capacity}};
@@ -177,6 +182,12 @@ std::string status_text(const json& s, bool colour) {
   out += "bridge  " + text_of(s.at("bridge").at("name")) + "  TAP " + text_of(tap.at("name")) + ", MTU " +
          text_of(tap.at("mtu")) + ", addresses known " + text_of(s.at("fdb").at("entries")) + " of " +
          text_of(s.at("fdb").at("capacity")) + "\n";
+  if (const json error = s.at("config").value("error", json(nullptr)); !error.is_null()) {
+    out += "config  the last reload was refused: " + text_of(error) + "\n";
+  }
+  if (s.contains("host")) {
+    for (const json& problem : s.at("host").at("problems")) out += "host    " + text_of(problem) + "\n";
+  }
   for (const json& p : s.at("peers")) out += peer_text(p, colour);
   std::string drops;
   for (const auto& [reason, count] : s.at("drops").items()) {

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <lanloom/app/config.hpp>
+#include <lanloom/app/plan.hpp>
 
 #include <fstream>
 #include <iterator>
@@ -19,6 +20,12 @@ inline lanloom::crypto::public_key example_key() {
 
 inline lanloom::app::config example(const std::string& instance, std::string_view text) {
   return lanloom::app::parse_config(text, instance + ".toml", "somewhere");
+}
+
+inline lanloom::app::host_facts facts_of(const lanloom::app::config& c) { return {c.tap.mtu.value_or(1500), false}; }
+
+inline lanloom::app::plan plan_of_config(const lanloom::app::config& c) {
+  return make_plan(c, example_key(), facts_of(c));
 }
 
 inline std::string golden(const std::string& name) {

@@ -42,8 +42,16 @@ inline void make_example_host() {
 }
 
 inline plan plan_of(const std::string& instance, std::string_view text) {
-  return make_plan(example(instance, text), example_key());
+  return plan_of_config(example(instance, text));
 }
+
+// The TAP of a host that was started.
+inline os::tap started(host& h, const plan& p) {
+  auto made = h.start(p);
+  REQUIRE(made.tap);
+  return std::move(*made.tap);
+}
+inline os::tap started(host&& h, const plan& p) { return started(h, p); }
 
 // Gives one capability up for good.
 inline void give_up(unsigned capability) {

@@ -14,7 +14,7 @@ using os::write_sysctl;
 
 namespace {
 plan forwarding_only(const std::string& instance, const std::string& tap) {
-  plan p{instance, {}};
+  plan p{instance, {"br-" + instance, false, 1500, example_key()}, {}};
   p.steps = {open_tap{tap, {0xfe, 0, 0, 0, 0, 1}, 1500}, enable_forwarding{false}, enable_forwarding{true}};
   return p;
 }
@@ -33,7 +33,7 @@ TEST_CASE("every setting comes back, whatever its mixture was") {
       const auto before = take_network_image();
       host h("lan", run_directory);
       {
-        const auto tap = h.apply(forwarding_only("lan", "vtap0"));
+        const auto tap = started(h, forwarding_only("lan", "vtap0"));
         CHECK(read_sysctl("net/ipv4/conf/eth2/forwarding") == "1");
         CHECK(read_sysctl("net/ipv6/conf/eth1/forwarding") == "1");
         CHECK(read_sysctl("net/ipv4/conf/all/accept_redirects") == "0");
@@ -51,7 +51,7 @@ TEST_CASE("an undo that stopped behind the switch is finished by the next") {
     write_sysctl("net/ipv4/conf/all/accept_redirects", "0");
     const auto before = take_network_image();
     host h("lan", run_directory);
-    { const auto tap = h.apply(forwarding_only("lan", "vtap0")); }
+    { const auto tap = started(h, forwarding_only("lan", "vtap0")); }
     const std::string obstacle = "/proc/sys/net/ipv4/conf/eth0/forwarding";
     shell("mount --bind " + obstacle + " " + obstacle + "; mount -o remount,ro,bind " + obstacle);
     for (int i = 0; i < 2; ++i) {
@@ -75,7 +75,7 @@ TEST_CASE("what somebody changed meanwhile stays, and is named") {
   on_own_host([] {
     make_example_host();
     host h("lan", run_directory);
-    { const auto tap = h.apply(forwarding_only("lan", "vtap0")); }
+    { const auto tap = started(h, forwarding_only("lan", "vtap0")); }
     write_sysctl("net/ipv6/conf/eth0/forwarding", "2");
     CHECK(joined(h.undo(false).left) == "net.ipv6.conf.eth0.forwarding stays 2: somebody changed it since\n");
     CHECK(read_sysctl("net/ipv6/conf/eth0/forwarding") == "2");
@@ -91,7 +91,7 @@ TEST_CASE("a default route from a router advertisement is kept") {
     const auto before = take_network_image();
     host h("lan", run_directory);
     {
-      const auto tap = h.apply(forwarding_only("lan", "vtap0"));
+      const auto tap = started(h, forwarding_only("lan", "vtap0"));
       CHECK(read_sysctl("net/ipv6/conf/eth0/accept_ra") == "2");
       CHECK(read_sysctl("net/ipv6/conf/vtap0/accept_ra") != "2");
     }
@@ -101,7 +101,7 @@ TEST_CASE("a default route from a router advertisement is kept") {
     // Where a daemon takes the advertisements, not the kernel, it is none of our business.
     write_sysctl("net/ipv6/conf/eth0/accept_ra", "0");
     {
-      const auto tap = h.apply(forwarding_only("lan", "vtap0"));
+      const auto tap = started(h, forwarding_only("lan", "vtap0"));
       CHECK(read_sysctl("net/ipv6/conf/eth0/accept_ra") == "0");
     }
     h.undo(false);
@@ -115,8 +115,8 @@ TEST_CASE("forwarding stays while another instance needs it, and the last one to
     const auto before = take_network_image();
     host first("one", run_directory);
     host second("two", run_directory);
-    { const auto tap = first.apply(forwarding_only("one", "tap1")); }
-    { const auto tap = second.apply(forwarding_only("two", "tap2")); }
+    { const auto tap = started(first, forwarding_only("one", "tap1")); }
+    { const auto tap = started(second, forwarding_only("two", "tap2")); }
     CHECK(joined(first.undo(false).left) ==
           "net.ipv6.conf.all.forwarding stays 1: instance two forwards too\n"
           "net.ipv4.ip_forward stays 1: instance two forwards too\n");

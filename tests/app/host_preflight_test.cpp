@@ -15,7 +15,7 @@ using os::refusal;
 namespace {
 std::string preflight(std::string_view text) {
   const auto c = example("lan", text);
-  return refusal([&] { host("lan", run_directory).preflight(make_plan(c, example_key()), c); });
+  return refusal([&] { host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c); });
 }
 }  // namespace
 
@@ -34,14 +34,16 @@ TEST_CASE("missing rights are permission errors") {
     give_up(CAP_SYS_ADMIN);
     CHECK(preflight(bridge_only) == "");
     const auto c = example("lan", two_hosts_alpha);
-    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key()), c), permission_error);
+    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c),
+                    permission_error);
     CHECK(preflight(two_hosts_alpha) == "netns ns1: needs CAP_SYS_ADMIN; run it as root");
     give_up(CAP_NET_ADMIN);
-    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key()), c), permission_error);
+    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c),
+                    permission_error);
     CHECK(preflight(bridge_only) == "making interfaces: needs CAP_NET_ADMIN; run it as root");
   });
   on_own_host([] {
-    { const auto tap = host("lan", run_directory).apply(plan_of("lan", bridge_only)); }
+    { const auto tap = started(host("lan", run_directory), plan_of("lan", bridge_only)); }
     give_up(CAP_NET_ADMIN);
     CHECK_THROWS_AS(host("lan", run_directory).undo(false), permission_error);
     CHECK(refusal([] { host("lan", run_directory).undo(false); }) ==
@@ -59,15 +61,12 @@ TEST_CASE("what the system lacks is named with its cure") {
   });
   on_own_host([] {
     const auto only_forwarding = std::string(bridge_only) + "[forwarding]\nipv4 = true\n";
-    os::write_sysctl("net/ipv4/ip_forward", "1");
     shell(
         "mkdir /run/none; for d in /usr/sbin /sbin /usr/bin /bin; do for f in $d/nft; do test ! -e $f || "
         "{ touch /run/none/nft; chmod 644 /run/none/nft; mount --bind /run/none/nft $f; }; done; done");
     CHECK(preflight(two_hosts_alpha) ==
           "[nat] or [forwarding] needs the program nft, which is not installed; install the package nftables");
     CHECK(preflight(bridge_only) == "");
-    CHECK(preflight(only_forwarding) == "");
-    os::write_sysctl("net/ipv4/ip_forward", "0");
     CHECK(preflight(only_forwarding) ==
           "[nat] or [forwarding] needs the program nft, which is not installed; install the package nftables");
   });
@@ -93,7 +92,8 @@ TEST_CASE("names that are taken by others are named with the key to change") {
         {"ip link add veth20 type veth peer name other",
          "veth20: exists already and is not lanloom's; choose another [[netns]] host_interface or remove it"},
         {"ip netns add ns2",
-         "netns ns2: exists already and is not lanloom's; choose another [[netns]] name or remove it"},
+         "netns ns2: exists already and is not lanloom's; choose another [[netns]] name or remove it, or join it with "
+         "create = false"},
         {"ip link add br-lan type bridge; ip link set br-lan alias lanloom:lan2",
          "br-lan: exists already and is not lanloom's; choose another [bridge] name or remove it"}}) {
     on_own_host([theirs = theirs, sentence = sentence] {
@@ -103,15 +103,12 @@ TEST_CASE("names that are taken by others are named with the key to change") {
   }
 }
 
-TEST_CASE("what an earlier run left is for undo") {
-  const std::string forcing = " (with --force where others use it)";
+TEST_CASE("what an earlier run left is no obstacle") {
   on_own_host([&] {
-    { const auto tap = host("lan", run_directory).apply(plan_of("lan", two_hosts_alpha)); }
-    CHECK(preflight(two_hosts_alpha) ==
-          "br-lan: left over from an earlier run; remove it with: lanloom down lan" + forcing);
-    shell("ip link del br-lan; ip link del veth10; ip link del veth20");
-    CHECK(preflight(two_hosts_alpha) ==
-          "netns ns1: left over from an earlier run; remove it with: lanloom down lan" + forcing);
+    { const auto tap = started(host("lan", run_directory), plan_of("lan", two_hosts_alpha)); }
+    CHECK(preflight(two_hosts_alpha) == "");
+    std::filesystem::remove(run_directory / "lan.journal");
+    CHECK(preflight(two_hosts_alpha) == "");
     host("lan", run_directory).undo(false);
     CHECK(preflight(two_hosts_alpha) == "");
   });
@@ -150,7 +147,9 @@ TEST_CASE("an overlay must not cover a peer's endpoint") {
            "into the tunnel itself; choose another subnet"}}) {
       auto c = example("lan", text);
       c.peers.at(0).remote = lanloom::endpoint::parse(endpoint);
-      CHECK(refusal([&, p = make_plan(c, example_key())] { host("lan", run_directory).preflight(p, c); }) == sentence);
+      CHECK(refusal([&, p = make_plan(c, example_key(), facts_of(c))] {
+              host("lan", run_directory).preflight(p, c);
+            }) == sentence);
     }
   });
 }

@@ -21,14 +21,14 @@ TEST_CASE("apply makes the host as the plan says, and undo as it was") {
   on_own_host([] {
     make_example_host();
     const auto c = example("six", both_families);
-    const auto p = make_plan(c, example_key());
+    const auto p = make_plan(c, example_key(), facts_of(c));
     const auto before = take_network_image();
     host h("six", run_directory);
     CHECK_FALSE(h.has_leftovers());
     h.preflight(p, c);
     CHECK(difference(before, take_network_image()) == "");
     {
-      const auto tap = h.apply(p);
+      const auto tap = started(h, p);
       CHECK(h.has_leftovers());
       os::netlink here;
       const auto bridge = here.link_by_name("br6");
@@ -87,7 +87,7 @@ TEST_CASE("undo takes the TAP too while somebody holds it") {
     make_example_host();
     const auto before = take_network_image();
     host h("lan", run_directory);
-    const auto tap = h.apply(plan_of("lan", two_hosts_alpha));
+    const auto tap = started(h, plan_of("lan", two_hosts_alpha));
     const auto report = h.undo(false);
     CHECK(std::count(report.removed.begin(), report.removed.end(), "tap vtap0") == 1);
     CHECK(joined(report.failed).empty());
@@ -105,8 +105,7 @@ TEST_CASE("a start that fails at any step leaves nothing") {
       cut.steps.resize(k);
       cut.steps.emplace_back(bring_up{{"nobody", {}}});
       host h("six", run_directory);
-      CHECK(refusal([&] { (void)h.apply(cut); }) ==
-            "nobody: somebody removed it while it was being set up; start again");
+      CHECK(refusal([&] { (void)started(h, cut); }) == "nobody: somebody removed it while it was being set up");
       const auto report = h.undo(false);
       CHECK(joined(report.failed).empty());
       CHECK(joined(report.left).empty());
@@ -125,7 +124,7 @@ TEST_CASE("what somebody else made a moment before us is not taken for ours") {
       shell(theirs);
       const auto before = take_network_image();
       host h("lan", run_directory);
-      const auto said = refusal([&] { (void)h.apply(plan_of("lan", two_hosts_alpha)); });
+      const auto said = refusal([&] { (void)started(h, plan_of("lan", two_hosts_alpha)); });
       CHECK_FALSE(said.empty());
       const auto report = h.undo(false);
       CHECK(joined(report.failed).empty());
@@ -143,7 +142,7 @@ TEST_CASE("a host that forwarded before needs no guard and keeps forwarding") {
     const auto before = take_network_image();
     host h("lan", run_directory);
     {
-      const auto tap = h.apply(plan_of("lan", two_hosts_beta));
+      const auto tap = started(h, plan_of("lan", two_hosts_beta));
       CHECK(os::output_of("nft list table inet lanloom-lan").find("chain forward") == std::string::npos);
     }
     CHECK(joined(h.undo(false).left).empty());

@@ -22,7 +22,7 @@ const auto journal_file = run_directory / "lan.journal";
 
 // As after SIGKILL: the TAP went with the processes, all else is there.
 void leave_behind(std::string_view text = two_hosts_alpha) {
-  const auto tap = host("lan", run_directory).apply(plan_of("lan", text));
+  const auto tap = started(host("lan", run_directory), plan_of("lan", text));
 }
 
 bool has_link(const char* name) { return os::netlink().link_by_name(name).has_value(); }
@@ -190,8 +190,8 @@ TEST_CASE("from another network namespace nothing is undone, and nothing forgott
       // Two hosts may share the directory: the other one's forwarding is not ours.
       os::write_sysctl("net/ipv4/ip_forward", "0");
       {
-        const auto tap = host("lan2", run_directory)
-                             .apply(plan_of("lan2", std::string(bridge_only) + "[forwarding]\nipv4 = true\n"));
+        const auto tap = started(host("lan2", run_directory),
+                                 plan_of("lan2", std::string(bridge_only) + "[forwarding]\nipv4 = true\n"));
       }
       CHECK(joined(host("lan2", run_directory).undo(false).left).empty());
       CHECK(os::read_sysctl("net/ipv4/ip_forward") == "0");

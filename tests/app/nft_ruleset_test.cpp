@@ -18,40 +18,40 @@ nft_rules rules_of(const config& c) {
   return {c.instance, c.bridge.name, overlay_subnets(c), c.nat, {c.forwarding.ipv4, c.forwarding.ipv6}};
 }
 
+// A host that did not forward, with two bridges.
+const router_guard unguarded_before{{true, true}, {"br0", "docker0"}};
+
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 }  // namespace
 
 TEST_CASE("tables are the golden ones") {
-  CHECK(nft_ruleset(rules_of(example("lan", two_hosts_alpha)), {}) == golden("two-hosts-alpha.nft"));
-  CHECK(nft_ruleset(rules_of(example("lan", two_hosts_beta)), {}) == golden("two-hosts-beta.nft"));
-  CHECK(nft_ruleset(rules_of(example("six", both_families)), {}) == golden("both-families.nft"));
+  CHECK(nft_ruleset(rules_of(example("lan", two_hosts_alpha)), unguarded_before) == golden("two-hosts-alpha.nft"));
+  CHECK(nft_ruleset(rules_of(example("lan", two_hosts_beta)), unguarded_before) == golden("two-hosts-beta.nft"));
+  CHECK(nft_ruleset(rules_of(example("six", both_families)), unguarded_before) == golden("both-families.nft"));
 }
 
 TEST_CASE("there is a table only where there is a rule") {
   const auto bare = rules_of(example("bare", bridge_only));
-  CHECK_FALSE(needs_table(bare, {}));
+  CHECK_FALSE(needs_table(bare));
   auto only_forwarding = bare;
-  only_forwarding.forwarding = {true, true};
-  CHECK(needs_table(only_forwarding, {}));
-  CHECK(needs_table(only_forwarding, {true, false}));
-  CHECK(needs_table(only_forwarding, {false, true}));
-  CHECK_FALSE(needs_table(only_forwarding, {true, true}));
-  CHECK(needs_table(rules_of(example("lan", two_hosts_beta)), {true, true}));
+  only_forwarding.forwarding = {false, true};
+  CHECK(needs_table(only_forwarding));
+  CHECK(needs_table(rules_of(example("lan", two_hosts_beta))));
 }
 
 TEST_CASE("the guard is for families that did not forward before") {
   const auto rules = rules_of(example("six", both_families));
-  const auto both = nft_ruleset(rules, {});
+  const auto both = nft_ruleset(rules, unguarded_before);
   CHECK(has(both, "meta nfproto ipv4 drop"));
   CHECK(has(both, "meta nfproto ipv6 drop"));
-  const auto v6_only = nft_ruleset(rules, {true, false});
+  const auto v6_only = nft_ruleset(rules, {{false, true}, {}});
   CHECK_FALSE(has(v6_only, "meta nfproto ipv4 drop"));
   CHECK(has(v6_only, "meta nfproto ipv6 drop"));
-  CHECK_FALSE(has(nft_ruleset(rules, {true, true}), "chain forward"));
+  CHECK_FALSE(has(nft_ruleset(rules, {}), "chain forward"));
 }
 
 TEST_CASE("what leaves through the bridge is translated only for the hairpin") {
-  std::istringstream text(nft_ruleset(rules_of(example("six", both_families)), {}));
+  std::istringstream text(nft_ruleset(rules_of(example("six", both_families)), unguarded_before));
   bool inside = false;
   int rules = 0;
   for (std::string line; std::getline(text, line);) {
@@ -69,7 +69,8 @@ TEST_CASE("nft takes every table, twice over, and leaves none behind") {
          {std::pair("lan", two_hosts_alpha), {"lan", two_hosts_beta}, {"six", both_families}}) {
       const auto rules = rules_of(example(instance, text));
       const auto name = nft_table_name(instance);
-      for (const address_families before : {address_families{}, {true, false}, {false, true}, {true, true}}) {
+      for (const router_guard& before :
+           {router_guard{}, {{true, false}, {}}, {{true, true}, {"br0"}}, unguarded_before}) {
         CHECK(os::refusal([&] { os::nft_apply(nft_ruleset(rules, before)); }).empty());
         CHECK(os::refusal([&] { os::nft_apply(nft_ruleset(rules, before)); }).empty());
         CHECK(os::nft_table_exists(name));

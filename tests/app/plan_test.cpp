@@ -19,10 +19,10 @@ std::string lines_of(const plan& p) {
 }  // namespace
 
 TEST_CASE("plans are the golden ones, line by line") {
-  CHECK(lines_of(make_plan(example("lan", two_hosts_alpha), example_key())) == golden("two-hosts-alpha.plan"));
-  CHECK(lines_of(make_plan(example("lan", two_hosts_beta), example_key())) == golden("two-hosts-beta.plan"));
-  CHECK(lines_of(make_plan(example("six", both_families), example_key())) == golden("both-families.plan"));
-  CHECK(lines_of(make_plan(example("bare", bridge_only), example_key())) == golden("bridge-only.plan"));
+  CHECK(lines_of(plan_of_config(example("lan", two_hosts_alpha))) == golden("two-hosts-alpha.plan"));
+  CHECK(lines_of(plan_of_config(example("lan", two_hosts_beta))) == golden("two-hosts-beta.plan"));
+  CHECK(lines_of(plan_of_config(example("six", both_families))) == golden("both-families.plan"));
+  CHECK(lines_of(plan_of_config(example("bare", bridge_only))) == golden("bridge-only.plan"));
 }
 
 TEST_CASE("MAC addresses depend on key, instance and object, and say which end they are") {
@@ -39,17 +39,17 @@ TEST_CASE("MAC addresses depend on key, instance and object, and say which end t
     return all;
   };
   const auto c = example("lan", two_hosts_alpha);
-  const auto first = macs(make_plan(c, example_key()));
+  const auto first = macs(make_plan(c, example_key(), facts_of(c)));
   REQUIRE(first.size() == 6);
-  CHECK(first == macs(make_plan(c, example_key())));
+  CHECK(first == macs(make_plan(c, example_key(), facts_of(c))));
   CHECK(std::set(first.begin(), first.end()).size() == first.size());
   const std::vector<int> kinds{0x02, 0xfe, 0xfe, 0x02, 0xfe, 0x02};
   for (std::size_t i = 0; i < first.size(); ++i) CHECK(first[i][0] == kinds[i]);
 
   auto other_key = example_key();
   other_key.bytes[31] ^= 1U;
-  const auto by_key = macs(make_plan(c, other_key));
-  const auto by_instance = macs(make_plan(example("lan2", two_hosts_alpha), example_key()));
+  const auto by_key = macs(make_plan(c, other_key, facts_of(c)));
+  const auto by_instance = macs(plan_of_config(example("lan2", two_hosts_alpha)));
   for (std::size_t i = 0; i < first.size(); ++i) {
     CHECK(first[i] != by_key[i]);
     CHECK(first[i] != by_instance[i]);
@@ -57,7 +57,7 @@ TEST_CASE("MAC addresses depend on key, instance and object, and say which end t
 }
 
 TEST_CASE("the table stands before forwarding is switched on") {
-  const auto p = make_plan(example("six", both_families), example_key());
+  const auto p = plan_of_config(example("six", both_families));
   REQUIRE(p.steps.size() > 3);
   CHECK(std::holds_alternative<load_table>(p.steps[p.steps.size() - 3]));
   CHECK(std::holds_alternative<enable_forwarding>(p.steps[p.steps.size() - 2]));

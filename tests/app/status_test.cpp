@@ -53,12 +53,12 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
   const node_pair pair = talking_pair();
   const json s = status_of(pair, pair.at.now - 12s);
   CHECK(keys_of_object(s) == std::vector<std::string>{"schema", "instance", "version", "uptime_seconds", "config",
-                                                      "node", "tap", "bridge", "peers", "fdb", "drops"});
+                                                      "node", "tap", "bridge", "host", "peers", "fdb", "drops"});
   CHECK(s["schema"] == 1);
   CHECK(s["instance"] == "lan");
   CHECK(s["version"] == LANLOOM_VERSION);
   CHECK(s["uptime_seconds"] == 12);
-  CHECK(s["config"] == json{{"generation", 1}, {"error", nullptr}});
+  CHECK(s["config"] == json{{"generation", 1}, {"error", nullptr}, {"file", ""}, {"reloads", 0}});
   CHECK(s["node"] ==
         json{{"name", "alpha"}, {"public_key", crypto::to_base64(keys_of(1).public_half)}, {"listen", "[::]:4780"}});
   CHECK(s["tap"] == json{{"name", "vtap0"},
@@ -69,6 +69,7 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
                          {"tx_bytes", 100},
                          {"offloads", json::array()}});
   CHECK(s["bridge"] == json{{"name", "br-lan"}, {"created", true}});
+  CHECK(s["host"] == json{{"corrections", 0}, {"problems", json::array()}});
   CHECK(s["fdb"] == json{{"entries", 2}, {"capacity", 65536}});
 
   REQUIRE(s["peers"].size() == 1);

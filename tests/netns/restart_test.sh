@@ -124,7 +124,7 @@ a_second_down_finds_nothing() {
 }
 case_of a_second_down_finds_nothing
 
-a_killed_keeper_is_cleaned_up_after_by_the_next_start() {
+what_a_killed_keeper_left_is_adopted_by_the_next_start() {
   up alpha
   kill -KILL "$(keeper_of alpha)"
   ends "$(keeper_of alpha)"
@@ -136,7 +136,7 @@ a_killed_keeper_is_cleaned_up_after_by_the_next_start() {
   up alpha
   established alpha beta
 }
-case_of a_killed_keeper_is_cleaned_up_after_by_the_next_start
+case_of what_a_killed_keeper_left_is_adopted_by_the_next_start
 
 # Also with the journal lost: what is ours bears our mark. What sysctls were before, nobody can know then.
 without_its_journal_down_removes_what_bears_our_mark() {
@@ -195,8 +195,8 @@ start_with() {
 
 each_signal_leaves_the_host_as_found() {
   local signal
-  for signal in INT QUIT HUP TERM; do
-    start_with --default-signal=INT,QUIT,HUP,TERM
+  for signal in INT QUIT TERM; do
+    start_with --default-signal=INT,QUIT,TERM
     kill "-$signal" "$(keeper_of beta)"
     ends "$(keeper_of beta)"
     as_found beta "$D/beta.state"

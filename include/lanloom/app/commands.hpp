@@ -33,6 +33,9 @@ struct status_options {
 [[nodiscard]] int status(const std::string& word, const status_options& options);
 [[nodiscard]] int fdb(const std::string& word, bool json);
 
+// Checks the file of a running instance, has its keeper apply it, and waits for the outcome.
+[[nodiscard]] int reload(const std::string& word);
+
 // Stops the instance if it runs, then removes what it left. Idempotent. What it did is said on stderr.
 [[nodiscard]] int down(const std::string& word, bool force);
 

@@ -54,8 +54,8 @@ class control_server {
 // /run/lanloom/<instance>.sock
 [[nodiscard]] std::string control_path(std::string_view instance);
 
-// A socket connected to the one at `path`; nothing when nobody listens there. Throws permission_error (permission_error.hpp),
-// std::runtime_error when nobody accepts for 5 s, and std::system_error.
+// A socket connected to the one at `path`; nothing when nobody listens there. Throws permission_error
+// (permission_error.hpp), std::runtime_error when nobody accepts for 5 s, and std::system_error.
 [[nodiscard]] os::unique_fd connect_control(const std::string& path);
 
 struct not_running : std::runtime_error {

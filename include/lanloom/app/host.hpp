@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// host.hpp - makes the host as a plan says, and as it was before.
+// host.hpp - makes the host as a plan says, keeps it so, and makes it as it was before.
 //
 // 1. preflight touches nothing; everything that can be refused is refused there.
-// 2. apply writes each thing it makes to the journal first (journal.hpp). When it throws, the caller calls undo.
+// 2. converge does what difference(plan, kernel) says (difference.hpp), at the start, after a crash, on reload and when
+//    somebody changed something. It writes each thing it makes to the journal first (journal.hpp).
 // 3. undo is idempotent, goes on past failures, and works by our marks (ifalias, table name) where the journal is lost.
 //    It never takes what others use now: their ports on our bridge, processes in our namespace, a setting that has
 //    another value than the one we wrote.
-// 4. One thread; the caller holds the instance's lock. It works in the caller's network namespace.
+// 4. One thread; the caller holds the instance's lock. Each call is one pass and holds the journal for its length. It
+//    works in the caller's network namespace.
 // Process: keeper and `down`; CAP_NET_ADMIN, and CAP_SYS_ADMIN for namespaces. Errors: permission_error (exit 4);
 // anything else derived from std::exception is exit 1.
 #pragma once
@@ -18,11 +20,19 @@
 #include <lanloom/os/tap.hpp>
 
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace lanloom::app {
+
+// The nft table as it was loaded last, to tell whether somebody changed it.
+struct loaded_table {
+  std::string text;     // what we gave to nft
+  std::string listing;  // what nft made of it
+};
 
 struct setup_error : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -35,25 +45,51 @@ struct undo_report {
   std::vector<std::string> failed;   // what the kernel refused; the next undo tries again
 };
 
+// What one pass of converge did.
+struct convergence {
+  std::vector<std::string> done;       // one line for each change
+  std::vector<std::string> missing;    // what somebody else has to make first; a later pass goes on
+  std::vector<std::string> conflicts;  // what somebody else has taken
+  undo_report undone;                  // of what the plan does not name any more
+  std::vector<std::string> failed;     // what the kernel refused
+  std::optional<os::tap> tap;          // opened in this pass: it lives as long as this object or a duplicate of it
+};
+
 class host {
  public:
   explicit host(std::string instance, const std::filesystem::path& run_directory = "/run/lanloom");
 
-  // An earlier run left something: undo, then start.
+  // An earlier run left something, which converge adopts.
   [[nodiscard]] bool has_leftovers() const;
 
-  // Throws the first thing that would make apply fail or harm the host, as one sentence with its cure.
+  // The node of a keeper that was killed ends a moment after it, and its TAP with it: waits for that, at most 2 s.
+  void await_predecessor(const plan& p) const;
+
+  // Throws the first thing that would make the start fail or harm the host, as one sentence with its cure. What an
+  // earlier run left is no reason.
   void preflight(const plan& p, const config& c) const;
 
-  // The device lives as long as the returned object or a duplicate of it.
-  [[nodiscard]] os::tap apply(const plan& p);
+  // At the start: throws at the first failure, conflict or thing that is missing; the caller calls undo, or leaves what
+  // was there before.
+  convergence start(const plan& p);
+
+  // While it runs: goes on past failures. `may` is asked once for each cause (caused_change); what it refuses is left
+  // alone, with all that follows from it.
+  convergence converge(const plan& p, const std::function<bool(const std::string&)>& may);
+
+  // Somebody touched a table of ours: the next pass looks whether it is as we loaded it.
+  void doubt_table() noexcept { table_doubted_ = true; }
 
   // `force`: also a bridge with others' ports and namespaces with processes. The processes are not ended.
   undo_report undo(bool force);
 
  private:
+  class pass;
+
   std::string instance_;
   std::filesystem::path journal_file_;
+  loaded_table table_;
+  bool table_doubted_ = false;
 };
 
 }  // namespace lanloom::app

@@ -34,14 +34,22 @@ struct nft_rules {
 
 [[nodiscard]] std::string nft_table_name(std::string_view instance);  // without the family
 
-// Whether there is any rule to load on a host that forwarded these families before: without one there is no table, and
-// nft is not needed.
-[[nodiscard]] bool needs_table(const nft_rules& rules, address_families forwarded_before);
+// What the host must not become a router of, because it forwards only since we asked for it.
+struct router_guard {
+  address_families families;         // those that the host did not forward before
+  std::vector<std::string> bridges;  // that were there then
+  bool operator==(const router_guard&) const = default;
+};
 
-// For `nft -f -`. Where forwarding is switched on by us, what neither comes from nor goes to the bridge is dropped, so
-// that the host becomes a router of the bridge only. (Frames within another bridge pass the forward hook under
-// br_netfilter and cannot be told from packets routed between two other bridges; both are let through.)
-[[nodiscard]] std::string nft_ruleset(const nft_rules& rules, address_families forwarded_before);
+// Whether there is any rule to load: without one there is no table, and nft is not needed.
+[[nodiscard]] bool needs_table(const nft_rules& rules);
+
+// For `nft -f -`. Of the guarded families, what neither comes from nor goes to our bridge is dropped, so that the host
+// becomes a router of this bridge only; but a bridge that was made later is let through, because whoever made it
+// (Docker, libvirt, another instance) counts on forwarding and has its own rules. Frames within a bridge pass the
+// forward hook too, under br_netfilter, and are none of its business. TCP that is routed between the overlay and
+// elsewhere gets the segment size of the narrower side.
+[[nodiscard]] std::string nft_ruleset(const nft_rules& rules, const router_guard& guard);
 
 // "masquerade 10.5.0.0/16, forward tcp 8765 to 10.5.0.11:8765": for the plan.
 [[nodiscard]] std::string describe(const nft_rules& rules);

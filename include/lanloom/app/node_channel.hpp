@@ -2,9 +2,9 @@
 // node_channel.hpp - what keeper and node say to each other over their SOCK_SEQPACKET pair.
 //
 // Keeper to node: start (with the descriptors of TAP, UDP socket and control listener, in that order), one peer message
-// per peer, and at the end stop. Node to keeper: ready, once. Both ends are one binary (the node is forked, not
-// executed), so messages are plain structs; the node's few are of fixed size and the keeper trusts nothing in them.
-// Keys in messages are wiped by whoever is done with them.
+// per peer, then a report of the host now and whenever it changes, and at the end stop. Node to keeper: ready, once.
+// Both ends are one binary (the node is forked, not executed), so messages are plain structs; the node's few are of
+// fixed size and the keeper trusts nothing in them. Keys in messages are wiped by whoever is done with them.
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
@@ -23,6 +23,17 @@
 
 namespace lanloom::app {
 
+// What `status` says of the host, which only the keeper knows. Texts are cut to what a message holds.
+struct host_report {
+  std::string config_file;
+  std::uint64_t generation = 1;       // of the configuration; a reload that worked adds one
+  std::uint64_t reloads = 0;          // tried
+  std::string error;                  // of the last reload; empty: none
+  std::uint64_t corrections = 0;      // of what somebody else changed
+  std::vector<std::string> problems;  // that stand now
+  int log_level = 0;                  // spdlog's
+};
+
 // Everything of the configuration that the node may know.
 struct node_setup {
   std::string instance;
@@ -30,6 +41,7 @@ struct node_setup {
   std::string listen;
   std::string tap;
   std::string bridge;
+  bool bridge_created = true;
   std::string network;
   crypto::key_pair keys;
   std::optional<crypto::secret<32>> network_secret;
@@ -45,6 +57,7 @@ struct node_setup {
     std::chrono::seconds keepalive{25};
   };
   std::vector<peer> peers;
+  host_report host;
 };
 
 struct node_descriptors {
@@ -55,6 +68,7 @@ struct node_descriptors {
 
 // Keeper's side. Throws std::system_error when the node is gone.
 void send_setup(os::channel& to, const node_setup& setup, const node_descriptors& descriptors);
+void send_report(os::channel& to, const host_report& report) noexcept;  // a node that does not read misses it
 void send_stop(os::channel& to) noexcept;
 // Whether the message says ready; anything else is ignored.
 [[nodiscard]] bool is_ready(bytes_view message) noexcept;
@@ -63,5 +77,7 @@ void send_stop(os::channel& to) noexcept;
 [[nodiscard]] node_setup receive_setup(os::channel& from, node_descriptors& descriptors);
 void send_ready(os::channel& to);
 [[nodiscard]] bool is_stop(bytes_view message) noexcept;
+[[nodiscard]] std::optional<host_report> read_report(bytes_view message);
+inline constexpr std::size_t max_keeper_message = 8192;
 
 }  // namespace lanloom::app

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// plan.hpp - what a host is to become for one instance: an ordered list of steps, from the configuration alone.
+// plan.hpp - what a host is to become for one instance: an ordered list of steps, each a thing that is to be there.
 //
-// 1. Pure: asks the kernel nothing, so that `up --dry-run` needs no rights and golden files compare it.
+// 1. Pure: the configuration, and the few facts of the host that it leaves open (host_facts), decide it; so golden
+//    files compare it. What of it is there already is difference.hpp's to say.
 // 2. Every step prints as one line; the lines are what --dry-run shows.
 // 3. Every link has a MAC derived from the node's key, the instance and the object's name, so neighbours keep their ARP
 //    entries over a restart: 02 for bridge and container ends, fe for TAP and host ends, so that a bridge never adopts
@@ -11,6 +12,7 @@
 #pragma once
 
 #include <lanloom/app/config.hpp>
+#include <lanloom/app/journal.hpp>
 #include <lanloom/app/nft_ruleset.hpp>
 #include <lanloom/base/ip_prefix.hpp>
 #include <lanloom/crypto/keys.hpp>
@@ -30,10 +32,15 @@ struct link_place {
   std::string netns;  // empty: the host's own
 };
 
-struct create_bridge {  // without STP; takes no router advertisements
+struct create_bridge {  // takes no router advertisements
   std::string name;
   os::mac_address mac{};
   std::uint16_t mtu = 0;
+  bool stp = false;
+};
+struct use_bridge {  // somebody else's, as it is
+  std::string name;
+  bool ovs = false;
 };
 struct open_tap {  // makes no IPv6 addresses of its own
   std::string name;
@@ -43,9 +50,14 @@ struct open_tap {  // makes no IPv6 addresses of its own
 struct create_netns {  // with its loopback up
   std::string name;
 };
+struct use_netns {       // somebody else's, as it is
+  std::string name;      // or a path
+  std::uint64_t id = 0;  // os::netns_id of the one that is meant; 0: whichever has the name
+};
 struct create_veth {  // the inside end is born there; the host's end makes no IPv6 addresses
   std::string host_name;
   os::mac_address host_mac{};
+  std::string alias;  // of the host's end
   std::string netns;
   std::string inside_name;
   os::mac_address inside_mac{};
@@ -54,6 +66,8 @@ struct create_veth {  // the inside end is born there; the host's end makes no I
 struct join_bridge {
   std::string port;
   std::string bridge;
+  bool ovs = false;
+  bool hairpin = false;  // frames may leave by the port they came in by
 };
 struct add_address {
   link_place to;
@@ -72,21 +86,41 @@ struct load_table {
 struct enable_forwarding {
   bool v6 = false;
 };
+struct accept_forwards {  // past a foreign firewall, by iptables
+  std::string bridge;
+};
 
-using step = std::variant<create_bridge, open_tap, create_netns, create_veth, join_bridge, add_address, bring_up,
-                          add_default_route, load_table, enable_forwarding>;
+using step = std::variant<create_bridge, use_bridge, open_tap, create_netns, use_netns, create_veth, join_bridge,
+                          add_address, bring_up, add_default_route, load_table, enable_forwarding, accept_forwards>;
 
 [[nodiscard]] std::string to_string(const step& s);  // one line, without its end
 
 struct plan {
   std::string instance;
+  instance_facts facts;
   std::vector<step> steps;
 };
 
-[[nodiscard]] plan make_plan(const config& c, const crypto::public_key& own);
+// What the configuration leaves to the host.
+struct host_facts {
+  std::uint16_t mtu = 1500;  // of the LAN: that of the configuration, else that of the bridge that is joined
+  bool ovs = false;          // the bridge that is joined is one of Open vSwitch
+};
 
-// ifalias of every link that an instance makes.
+// Reads them. Asks for no rights.
+[[nodiscard]] host_facts read_facts(const config& c);
+
+[[nodiscard]] plan make_plan(const config& c, const crypto::public_key& own, const host_facts& facts);
+
+// The steps of what `lanloom attach` wired up, which belong to the plan too.
+[[nodiscard]] std::vector<step> steps_of(const attachment& a, const instance_facts& facts, std::string_view instance);
+
+// The ports of the host that a plan forwards.
+[[nodiscard]] std::vector<takes_port> forwarded_ports(const plan& p);
+
+// ifalias of every link that an instance makes, and of what `attach` makes for it.
 [[nodiscard]] std::string mark_of(std::string_view instance);
+[[nodiscard]] std::string attached_mark_of(std::string_view instance);
 
 // Protocol number of every route that lanloom makes (linux/rtnetlink.h keeps 0..16 for itself).
 inline constexpr std::uint8_t route_protocol = 0x4C;

@@ -24,6 +24,9 @@ namespace lanloom::app {
 [[nodiscard]] std::string status_text(const nlohmann::ordered_json& status, bool colour);
 [[nodiscard]] std::string fdb_text(const nlohmann::ordered_json& fdb);
 
+// Without anything that a terminal would obey.
+[[nodiscard]] std::string printable(std::string text);
+
 // Whether every peer with an endpoint is established.
 [[nodiscard]] bool all_established(const nlohmann::ordered_json& status);
 

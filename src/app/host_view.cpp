@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <lanloom/app/host_view.hpp>
+
+#include "firewall.hpp"
+#include "forwarding.hpp"
+
+#include <lanloom/os/netns.hpp>
+#include <lanloom/os/ovs.hpp>
+#include <lanloom/os/sysctl.hpp>
+
+#include <set>
+
+namespace lanloom::app {
+
+namespace {
+place_view read_place(os::netlink& kernel, std::uint64_t id) {
+  place_view view;
+  view.id = id;
+  for (auto& l : kernel.links()) view.links.push_back({std::move(l), {}});
+  for (auto& l : view.links) l.addresses = kernel.addresses(l.link.index);
+  view.routes = kernel.default_routes();
+  return view;
+}
+
+// One that is not there is nothing to look at.
+void read_netns(const std::string& name, host_view& view) {
+  try {
+    const auto file = os::open_netns(name);
+    auto kernel = os::netlink::in(file);
+    view.netns.insert_or_assign(name, read_place(kernel, os::netns_id(file)));
+  } catch (const std::system_error& e) {
+    if (e.code() != std::errc::no_such_file_or_directory && e.code() != std::errc::invalid_argument) throw;
+  }
+}
+
+std::set<std::string> names_of(const plan& p, const std::vector<journal_entry>& entries) {
+  std::set<std::string> names;
+  for (const auto& s : p.steps) {
+    if (const auto* made = std::get_if<create_netns>(&s)) names.insert(made->name);
+    if (const auto* used = std::get_if<use_netns>(&s)) names.insert(used->name);
+  }
+  for (const auto& e : entries) {
+    if (const auto* made = std::get_if<made_netns>(&e)) names.insert(made->name);
+  }
+  return names;
+}
+
+struct special_reader {
+  host_view& view;
+  const std::string mark;
+
+  void operator()(const create_bridge& s) const {
+    view.bridge_takes_adverts = os::read_sysctl("net/ipv6/conf/" + s.name + "/accept_ra").value_or("0") != "0";
+  }
+  void operator()(const use_bridge& s) const {
+    if (s.ovs) view.ovs_bridge_exists = os::ovs_bridge_exists(s.name);
+  }
+  void operator()(const join_bridge& s) const {
+    if (!s.ovs) return;
+    if (auto bridge = os::ovs_bridge_of(s.port)) view.ovs_bridge_of.insert_or_assign(s.port, std::move(*bridge));
+  }
+  void operator()(const accept_forwards& s) const { view.forwards_accepted = app::forwards_accepted(s.bridge, mark); }
+  template <class Step>
+  void operator()(const Step&) const {}
+};
+}  // namespace
+
+const link_view* place_view::find(std::string_view name) const noexcept {
+  for (const auto& l : links) {
+    if (l.link.name == name) return &l;
+  }
+  return nullptr;
+}
+
+const place_view* host_view::at(std::string_view name) const noexcept {
+  if (name.empty()) return &here;
+  const auto found = netns.find(name);
+  return found == netns.end() ? nullptr : &found->second;
+}
+
+const link_view* host_view::find(const link_place& place) const noexcept {
+  const auto* view = at(place.netns);
+  return view == nullptr ? nullptr : view->find(place.name);
+}
+
+host_view read_host(const plan& p, const std::vector<journal_entry>& entries) {
+  host_view view;
+  os::netlink kernel;
+  view.here = read_place(kernel, 0);
+  for (const auto& name : names_of(p, entries)) read_netns(name, view);
+  view.forwards = forwarded_now();
+  const special_reader read{view, mark_of(p.instance)};
+  for (const auto& s : p.steps) std::visit(read, s);
+  return view;
+}
+
+std::optional<link_kind> kind_of(const os::link& l) noexcept {
+  if (l.kind == "bridge") return link_kind::bridge;
+  if (l.kind == "veth") return link_kind::veth;
+  if (l.kind == "tun") return link_kind::tap;
+  return std::nullopt;
+}
+
+bool is_ours(const os::link& l, std::string_view instance, const std::vector<journal_entry>& entries) {
+  if (l.alias == mark_of(instance) || l.alias == attached_mark_of(instance)) return true;
+  const auto kind = kind_of(l);
+  return kind && contains(entries, made_link{*kind, l.name, l.mac});
+}
+
+}  // namespace lanloom::app

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconciler.hpp"
+
+#include <lanloom/app/log.hpp>
+#include <lanloom/app/nft_ruleset.hpp>
+#include <lanloom/os/clock.hpp>
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace lanloom::app {
+
+using boost::system::error_code;
+
+namespace {
+// Asio closes what it watches.
+int duplicate_of(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) os::throw_errno("watch the kernel's messages");
+  return copy;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
+  return text;
+}
+}  // namespace
+
+reconciler::reconciler(boost::asio::io_context& io, host& on, plan wanted, std::function<void(os::tap)> on_tap,
+                       std::function<void()> on_change)
+    : host_(on),
+      plan_(std::move(wanted)),
+      on_tap_(std::move(on_tap)),
+      on_change_(std::move(on_change)),
+      route_ready_(io, duplicate_of(monitor_.route_fd())),
+      nft_ready_(io, duplicate_of(monitor_.nft_fd())),
+      timer_(io) {}
+
+void reconciler::start() {
+  watch_route();
+  watch_nft();
+  look_in(settle_time);  // between the start's last look and now anything may have happened
+}
+
+void reconciler::watch_route() {
+  route_ready_.async_wait(watched::wait_read, [this](error_code error) {
+    if (error) return;
+    if (monitor_.drain_route()) look_in(settle_time);
+    watch_route();
+  });
+}
+
+void reconciler::watch_nft() {
+  nft_ready_.async_wait(watched::wait_read, [this](error_code error) {
+    if (error) return;
+    // Another instance's table too: when that one leaves, the guard may be ours to set up.
+    if (monitor_.drain_nft(nft_table_name(""))) {
+      host_.doubt_table();
+      look_in(settle_time);
+    }
+    watch_nft();
+  });
+}
+
+void reconciler::look_in(std::chrono::milliseconds delay) {
+  if (std::exchange(armed_, true)) return;
+  timer_.expires_after(delay);
+  timer_.async_wait([this](error_code error) {
+    armed_ = false;
+    if (!error) look_and_log();
+  });
+}
+
+void reconciler::look_and_log() {
+  try {
+    look();
+  } catch (const std::exception& e) {
+    if (standing_ != std::vector<std::string>{e.what()}) spdlog::error("{}", e.what());
+    standing_ = {e.what()};
+    on_change_();
+    look_in(retry_time);
+  }
+}
+
+convergence reconciler::look() { return pass(false); }
+
+convergence reconciler::replace(plan wanted) {
+  plan_ = std::move(wanted);
+  tries_.clear();
+  left_alone_.clear();
+  return pass(true);
+}
+
+bool reconciler::may(const std::string& line, bool undoing) {
+  if (!undoing && line.starts_with("undo ")) return false;
+  if (left_alone_.contains(line)) return false;
+  auto& tries = tries_[line];
+  const auto now = os::monotonic_now();
+  while (!tries.empty() && now - tries.front() > window) tries.pop_front();
+  if (tries.size() < times_allowed) {
+    tries.push_back(now);
+    return true;
+  }
+  tries_.erase(line);
+  left_alone_.insert(line);
+  spdlog::error("{}: was undone by somebody {} times within a minute, so it is left alone until `lanloom reload`", line,
+                times_allowed);
+  return false;
+}
+
+convergence reconciler::pass(bool undoing) {
+  auto made = host_.converge(plan_, [&](const std::string& line) { return may(line, undoing); });
+  std::erase_if(tries_, [now = os::monotonic_now()](const auto& entry) {
+    return entry.second.empty() || now - entry.second.back() > window;
+  });
+  report(made);
+  if (made.tap) on_tap_(std::move(*std::exchange(made.tap, std::nullopt)));
+  if (!standing_.empty()) look_in(retry_time);
+  return made;
+}
+
+void reconciler::report(const convergence& made) {
+  if (!made.done.empty()) {
+    corrections_ += made.done.size();
+    spdlog::warn("put right: {}", joined(made.done));
+  }
+  for (const auto& line : made.undone.left) spdlog::warn("{}", line);
+  for (const auto& line : made.undone.failed) spdlog::error("{}", line);
+  std::vector<std::string> standing = made.missing;
+  standing.insert(standing.end(), made.conflicts.begin(), made.conflicts.end());
+  standing.insert(standing.end(), made.failed.begin(), made.failed.end());
+  for (const auto& line : standing) {
+    if (std::find(standing_.begin(), standing_.end(), line) == standing_.end()) spdlog::error("{}", line);
+  }
+  standing_ = std::move(standing);
+  on_change_();
+}
+
+std::vector<std::string> reconciler::problems() const {
+  auto all = standing_;
+  for (const auto& line : left_alone_) all.push_back("left alone: " + line);
+  return all;
+}
+
+}  // namespace lanloom::app

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// reconciler.hpp - keeps the host as the plan says while the instance runs.
+//
+// 1. It looks again 100 ms after the kernel told of a change, and every second while something is missing or failed.
+// 2. What it puts right is said once and counted. A change that would be made for the fourth time within a minute is
+//    left alone, and reported, until the next reload: somebody else wants it otherwise.
+// 3. What the plan does not name any more is undone when the plan changes, never in between.
+// Process: keeper, its loop. Errors: what host says; in the loop they are logged and tried again.
+#pragma once
+
+#include <lanloom/app/host.hpp>
+#include <lanloom/base/clock.hpp>
+#include <lanloom/os/monitor.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace lanloom::app {
+
+class reconciler {
+ public:
+  static constexpr std::chrono::milliseconds settle_time{100};
+  static constexpr std::chrono::seconds retry_time{1};
+  static constexpr std::size_t times_allowed = 3;
+  static constexpr std::chrono::minutes window{1};
+
+  // `on_tap` takes the TAP that had to be opened anew; `on_change` hears that corrections() or problems() changed.
+  reconciler(boost::asio::io_context& io, host& on, plan wanted, std::function<void(os::tap)> on_tap,
+             std::function<void()> on_change);
+
+  void start();  // the host is as planned by now
+  // Looks at once; says what goes on. Throws what makes the pass impossible as a whole.
+  convergence look();
+  // The same for another plan: what that does not name is undone, and what was left alone is tried again.
+  convergence replace(plan wanted);
+
+  [[nodiscard]] std::uint64_t corrections() const noexcept { return corrections_; }
+  // Sentences: what is missing, taken, refused or left alone now.
+  [[nodiscard]] std::vector<std::string> problems() const;
+
+ private:
+  using watched = boost::asio::posix::stream_descriptor;
+
+  void watch_route();
+  void watch_nft();
+  void look_in(std::chrono::milliseconds delay);
+  void look_and_log();
+  [[nodiscard]] bool may(const std::string& line, bool undoing);
+  convergence pass(bool undoing);
+  void report(const convergence& made);
+
+  host& host_;
+  plan plan_;
+  std::function<void(os::tap)> on_tap_;
+  std::function<void()> on_change_;
+  os::monitor monitor_;
+  watched route_ready_;
+  watched nft_ready_;
+  boost::asio::steady_timer timer_;
+  bool armed_ = false;
+  std::uint64_t corrections_ = 0;
+  std::map<std::string, std::deque<time_point>> tries_;  // of one change within the window
+  std::set<std::string> left_alone_;
+  std::vector<std::string> standing_;  // what is missing, taken or refused
+};
+
+}  // namespace lanloom::app
