@@ -41,6 +41,7 @@ core::node make_core_node(const node_setup& setup, instant at) {
   config.suites = setup.suites;
   config.mtu = setup.mtu;
   for (const auto& mac : setup.own_macs) config.own_macs.push_back({mac});
+  config.guard = setup.guard;
   std::vector<core::peer_config> peers;
   for (const auto& p : setup.peers) {
     core::peer_config one;
@@ -278,8 +279,12 @@ void daemon::write_frames() {
 }
 
 void daemon::log_notice(const core::outbox::notice& n) const {
-  const std::string& who = setup_.peers[n.peer.value].name;
+  // A LAN that loops by itself is nobody's notice, and there may be no peers.
+  const std::string who = n.peer.value < setup_.peers.size() ? setup_.peers[n.peer.value].name : std::string();
   const std::string where = to_string(n.where);
+  const core::loop_guard* loops = node_.data_plane().loops();
+  const bool blocked = loops != nullptr && loops->state(os::monotonic_now()).blocked;
+  const char* pass = blocked ? "our side stays blocked for another reason" : "frames pass between LAN and overlay";
   switch (n.what) {
     case core::outbox::notice::kind::established:
       return spdlog::info("{}: established at {}", who, where);
@@ -293,6 +298,26 @@ void daemon::log_notice(const core::outbox::notice& n) const {
       return spdlog::warn("{}: silent at {}, trying a new handshake", who, where);
     case core::outbox::notice::kind::mtu_differs:
       return spdlog::warn("{}: its LAN MTU is not our {}; set the same [tap] mtu on all hosts", who, setup_.mtu);
+    case core::outbox::notice::kind::loop_blocked:
+      return spdlog::warn(
+          "{}: reached by our LAN as well as by the overlay, a loop; no frame passes between our LAN and any peer "
+          "until "
+          "that ends. Take the uplink of one of the two hosts off the LAN they share, or leave this one as the spare",
+          who);
+    case core::outbox::notice::kind::loop_seen:
+      return spdlog::warn(
+          "{}: reached by our LAN as well as by the overlay, a loop; it blocks its side, ours stays open. Take the "
+          "uplink of one of the two hosts off the LAN they share, or leave that one as the spare",
+          who);
+    case core::outbox::notice::kind::loop_healed:
+      return spdlog::info("{}: no longer reached by our LAN; {}", who, pass);
+    case core::outbox::notice::kind::own_loop_blocked:
+      return spdlog::warn(
+          "our own LAN loops: what this host sends into it comes back; no frame passes between it and any peer until "
+          "that ends. Look for two cables into one switch, set [bridge] stp = true, and see that no other host has our "
+          "private key");
+    case core::outbox::notice::kind::own_loop_healed:
+      return spdlog::info("our own LAN no longer loops; {}", pass);
   }
 }
 

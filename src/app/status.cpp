@@ -69,6 +69,15 @@ json peer_json(const core::peer_status& p, const node_setup& setup) {
   return j;
 }
 
+// Null without a guard. `since_seconds`: a loop is seen; with `peer`, shared with that peer, else in our LAN alone.
+json guard_json(const core::loop_guard* loops, const node_setup& setup, time_point now) {
+  if (loops == nullptr) return nullptr;
+  const auto r = loops->state(now);
+  return {{"blocked", r.blocked},
+          {"peer", r.peer ? json(setup.peers[r.peer->value].name) : json(nullptr)},
+          {"since_seconds", r.since ? json(whole_seconds(*r.since)) : json(nullptr)}};
+}
+
 std::string mac_text(const wire::mac_address& mac) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string text = "00:00:00:00:00:00";
@@ -93,6 +102,18 @@ std::string text_of(const json& value) {
   return printable(value.is_string() ? value.get<std::string>() : value.dump());
 }
 std::string text_or(const json& value, const char* otherwise) { return value.is_null() ? otherwise : text_of(value); }
+
+std::string guard_text(const json& g, bool colour) {
+  const bool blocked = g.at("blocked").get<bool>();
+  std::string out = std::string("guard   ") + (blocked && colour ? "\033[31mblocked\033[0m"
+                                               : blocked         ? "blocked"
+                                                                 : "open");
+  if (g.at("since_seconds").is_null()) return out + (blocked ? " for the first second\n" : "\n");
+  out += " (" + text_of(g.at("since_seconds")) + " s): ";
+  if (g.at("peer").is_null()) return out + "our own LAN loops; see the log for what to do\n";
+  out += text_of(g.at("peer")) + " is reached by our LAN as well as by the overlay";
+  return out + (blocked ? ", so no frame passes here\n" : ", and blocks its side\n");
+}
 
 std::string peer_text(const json& p, bool colour) {
   const auto state = text_of(p.at("state"));
@@ -142,6 +163,7 @@ json status_json(const node_setup& setup, const core::node& node, time_point sta
   j["peers"] = json::array();
   for (const auto& p : node.peers(now)) j["peers"].push_back(peer_json(p, setup));
   j["fdb"] = {{"entries", lane.table().size(now)}, {"capacity", core::fdb::capacity}};
+  j["guard"] = guard_json(lane.loops(), setup, now);
   json drops = json::object();
   for (std::size_t i = 1; i < drop_reasons; ++i) {
     const auto reason = static_cast<drop>(i);
@@ -188,6 +210,7 @@ std::string status_text(const json& s, bool colour) {
   if (s.contains("host")) {
     for (const json& problem : s.at("host").at("problems")) out += "host    " + text_of(problem) + "\n";
   }
+  if (const json g = s.value("guard", json()); !g.is_null()) out += guard_text(g, colour);
   for (const json& p : s.at("peers")) out += peer_text(p, colour);
   std::string drops;
   for (const auto& [reason, count] : s.at("drops").items()) {

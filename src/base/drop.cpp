@@ -45,10 +45,16 @@ std::string_view to_string(drop reason) noexcept {
       return "own_source";
     case drop::reserved_destination:
       return "reserved_destination";
+    case drop::stray_probe:
+      return "stray_probe";
     case drop::reassembly_full:
       return "reassembly_full";
     case drop::reassembly_expired:
       return "reassembly_expired";
+    case drop::blocked:
+      return "blocked";
+    case drop::storm_limited:
+      return "storm_limited";
     case drop::bad_offload:
       return "bad_offload";
     case drop::local_destination:

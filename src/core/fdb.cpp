@@ -64,6 +64,18 @@ void fdb::forget(port where) noexcept {
   }
 }
 
+void fdb::forget_peers() noexcept {
+  for (auto n = newest_; n != none;) {
+    const auto next = nodes_[n].older;
+    if (nodes_[n].where.peer) remove(n);
+    n = next;
+  }
+}
+
+void fdb::forget_all() noexcept {
+  while (newest_ != none) remove(newest_);
+}
+
 std::vector<fdb::entry> fdb::entries(time_point now) const {
   std::vector<entry> live;
   live.reserve(size(now));

@@ -56,6 +56,7 @@ void lane::on_frame(const super_frame& frame, time_point now, outbox& out) noexc
 drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
   const auto header = wire::parse_ethernet(frame.bytes);
   if (!header) return drop::short_frame;
+  if (const auto end = guard_stops_leaving(frame.bytes, now)) return *end;
   if (frame.meta.gso != gso_kind::none) return drop::bad_offload;
   if (frame.bytes.size() > max_frame_) return drop::long_frame;
   if (frame.meta.partial_checksum &&
@@ -71,6 +72,7 @@ drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) n
       return send_frame(*where->peer, frame.bytes, true, now, out);
     }
   }
+  if (guard_ && !guard_->storms().may_leave(header->destination, now)) return drop::storm_limited;
   for (std::size_t i = 0; i < links_.size(); ++i) {
     drops_.count(send_frame(peer_id{static_cast<std::uint16_t>(i)}, frame.bytes, false, now, out));
   }
@@ -259,6 +261,12 @@ drop lane::on_record(const addressed& from, bytes_view plain, time_point now, ou
     static_cast<void>(report({event::kind::bye, from.peer, from.session, from.from, 0, {}}));
     return drop::none;
   }
+  if (std::holds_alternative<wire::forget>(record)) {
+    if (!l.forgets.take(forget_rate, now)) return drop::storm_limited;
+    // Our LAN may be the one that was joined or parted; without a guard it has no way to others but us.
+    guard_ ? fdb_.forget_all() : fdb_.forget_peers();
+    return drop::none;
+  }
   if (std::holds_alternative<wire::unknown_control>(record)) return drop::unknown_control;
   return std::holds_alternative<wire::keepalive>(record) ? drop::none : drop::bad_record;
 }
@@ -283,6 +291,7 @@ drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) 
   if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
   if (std::binary_search(own_.begin(), own_.end(), header->source)) return drop::own_source;
   if (wire::is_pause(header->destination)) return drop::reserved_destination;
+  if (const auto end = guard_stops_entering(peer, frame, *header, now)) return *end;
   if (!out.push_frame({}, std::array{frame})) return drop::outbox_full;
   fdb_.learn(header->source, header->vlan, port{peer}, now);
   traffic& counters = links_[peer.value].counters;
@@ -291,6 +300,48 @@ drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) 
   tap_.rx_frames += 1;
   tap_.rx_bytes += frame.size();
   return drop::none;
+}
+
+// ---- the guard, where there is one
+
+std::optional<drop> lane::guard_stops_leaving(bytes_view frame, time_point now) noexcept {
+  if (!guard_) return std::nullopt;
+  return guard_->stops_leaving(frame, now);
+}
+
+std::optional<drop> lane::guard_stops_entering(peer_id peer, bytes_view frame, const wire::ethernet_header& header,
+                                               time_point now) noexcept {
+  if (!guard_) return std::nullopt;
+  if (const auto end = guard_->stops_entering(peer, frame, now)) return end;
+  if (!header.destination.is_group()) {
+    const auto where = fdb_.lookup(header.destination, header.vlan, now);
+    if (where && !where->peer) return std::nullopt;
+  }
+  if (!guard_->storms().may_enter(peer, header.destination, now)) return drop::storm_limited;
+  return std::nullopt;
+}
+
+void lane::forget_ways() noexcept {
+  fdb_.forget_all();
+  // What waits for a session was addressed by what is void now, and must not slip out past the guard.
+  for (std::size_t i = 0; i < links_.size(); ++i) {
+    drops_.count(drop::blocked, staging_.discard(peer_id{static_cast<std::uint16_t>(i)}));
+  }
+}
+
+void lane::on_timer(time_point now, outbox& out) noexcept {
+  reassembly_.expire(now, drops_);
+  if (!guard_) return;
+  if (!guard_->on_timer(now)) return;
+  if (out.room(wire::probe_size).empty()) return drops_.count(drop::outbox_full);
+  const bytes_span frame = out.keep(wire::probe_size);
+  guard_->format_probe(std::span<std::uint8_t, wire::probe_size>(frame.data(), wire::probe_size), now);
+  if (!out.push_frame({}, std::array{bytes_view(frame)})) drops_.count(drop::outbox_full);
+}
+
+time_point lane::wake() const noexcept {
+  const time_point due = std::min(wake_, reassembly_.expires_at());
+  return guard_ ? std::min(due, guard_->loops().due()) : due;
 }
 
 // ---- sessions

@@ -32,6 +32,11 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
     }
     refresh(id, at.now);
   }
+  if (config.guard) {
+    std::vector<crypto::public_key> keys;
+    for (const peer& p : peers_) keys.push_back(p.config.key);
+    lane_.set_guard(std::make_unique<guard>(network_.id(), self_.keys.public_half, keys, random_.u64(), at.now));
+  }
 }
 
 // ---- inputs
@@ -47,7 +52,9 @@ void node::on_datagrams(const datagram_train& train, const endpoint& from, time_
 }
 
 void node::on_timer(instant at, outbox& out) {
-  lane_.on_timer(at.now);
+  const time_point probed = lane_.loops() != nullptr ? lane_.loops()->due() : time_point{};
+  lane_.on_timer(at.now, out);
+  if (forgets_due_ > 0 && lane_.loops()->due() != probed) send_forget(at.now, out);
   lane_.clear_wake();
   next_ = time_point::max();
   for (std::size_t i = 0; i < peers_.size(); ++i) {
@@ -59,6 +66,7 @@ void node::on_timer(instant at, outbox& out) {
 }
 
 void node::settle(time_point now, outbox& out) {
+  if (lane_.loops() != nullptr && !lane_.loops()->pending().empty()) on_loop_news(now, out);
   if (lane_.events().empty()) return;
   // Acting on an event may cause another (a staged frame that asks for a rekey), so the list may grow meanwhile.
   for (std::size_t i = 0; i < lane_.events().size(); ++i) {
@@ -225,6 +233,33 @@ void node::established(peer_id id, const endpoint& from, time_point now, outbox&
   p.up = true;
 }
 
+// The ways to some hosts have changed: for us, and for the peers that reached them through us or now will.
+void node::on_loop_news(time_point now, outbox& out) {
+  lane_.forget_ways();
+  forgets_due_ = forgets_sent;
+  send_forget(now, out);
+  using kind = outbox::notice::kind;
+  for (const auto& [what, who] : lane_.loops()->pending()) {
+    const bool healed = what == loop_guard::news::kind::healed;
+    if (!who) {
+      if (!own_loop_notices_.take({notice_pace, notice_burst}, now)) continue;
+      out.push_notice(healed ? kind::own_loop_healed : kind::own_loop_blocked, {}, {});
+    } else if (healed) {
+      say(*who, kind::loop_healed, now, out);
+    } else {
+      say(*who, what == loop_guard::news::kind::blocked ? kind::loop_blocked : kind::loop_seen, now, out);
+    }
+  }
+  lane_.clear_news();
+}
+
+void node::send_forget(time_point now, outbox& out) {
+  --forgets_due_;
+  std::array<std::uint8_t, wire::forget_size> record;
+  wire::format_forget(record);
+  send_to_all(record, now, out);
+}
+
 void node::say(peer_id id, outbox::notice::kind what, time_point now, outbox& out) {
   peer& p = peers_[id.value];
   const auto earned = static_cast<std::uint64_t>((now - p.last_notice) / notice_pace);
@@ -369,6 +404,10 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
 void node::say_bye(time_point now, outbox& out) {
   std::array<std::uint8_t, wire::bye_size> record;
   wire::format_bye(record);
+  send_to_all(record, now, out);
+}
+
+void node::send_to_all(bytes_view record, time_point now, outbox& out) {
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     const peer_id id{static_cast<std::uint16_t>(i)};
     if (lane_.of(id).remote) lane_.send_record(id, *lane_.of(id).remote, record, now, out);

@@ -49,6 +49,10 @@ bool is_pause(const mac_address& destination) noexcept {
   return destination == mac_address{{0x01, 0x80, 0xc2, 0x00, 0x00, 0x01}};
 }
 
+bool is_bpdu(const mac_address& destination) noexcept {
+  return destination == mac_address{{0x01, 0x80, 0xc2, 0x00, 0x00, 0x00}};
+}
+
 bool complete_checksum(bytes_span frame, std::size_t start, std::size_t offset) noexcept {
   if (start > frame.size() || offset > frame.size() - start) return false;
   const bytes_span covered = frame.subspan(start);

@@ -10,7 +10,7 @@ namespace {
 
 // First byte of a record: kind in the high nibble, and for these three kinds nothing in the low one.
 enum class record_kind : std::uint8_t { frames = 0x10, fragment = 0x30, control = 0x40 };
-enum class control_type : std::uint8_t { ping = 1, pong = 2, bye = 3 };
+enum class control_type : std::uint8_t { ping = 1, pong = 2, bye = 3, forget = 4 };
 
 constexpr std::size_t length_size = 2;
 constexpr std::size_t max_plain_size = std::numeric_limits<std::uint16_t>::max();
@@ -44,6 +44,9 @@ record parse_control(bytes_view plain) noexcept {
     case byte_of(control_type::bye):
       if (plain.size() != bye_size) return bad_record{};
       return bye{};
+    case byte_of(control_type::forget):
+      if (plain.size() != forget_size) return bad_record{};
+      return forget{};
     default:
       return unknown_control{};
   }
@@ -107,6 +110,11 @@ void format_pong(std::span<std::uint8_t, pong_size> out, std::uint64_t token, st
 void format_bye(std::span<std::uint8_t, bye_size> out) noexcept {
   out[0] = byte_of(record_kind::control);
   out[1] = byte_of(control_type::bye);
+}
+
+void format_forget(std::span<std::uint8_t, forget_size> out) noexcept {
+  out[0] = byte_of(record_kind::control);
+  out[1] = byte_of(control_type::forget);
 }
 
 }  // namespace lanloom::wire

@@ -11,6 +11,7 @@
 #include <lanloom/os/netlink.hpp>
 #include <lanloom/os/tap.hpp>
 #include <lanloom/os/udp.hpp>
+#include <lanloom/wire/probe.hpp>
 
 #include <fcntl.h>
 #include <linux/if_packet.h>
@@ -160,8 +161,10 @@ class running_node {
     ends_.first.close();
     ::_exit(run_node(std::move(ends_.second), nobody, keeper));
   }
-  void set_up(const std::optional<endpoint>& beta) {
-    send_setup(ends_.first, example_setup("alpha", 1, "beta", 2, beta), descriptors_);
+  void set_up(const std::optional<endpoint>& beta, bool guard = false) {
+    node_setup setup = example_setup("alpha", 1, "beta", 2, beta);
+    setup.guard = guard;
+    send_setup(ends_.first, setup, descriptors_);
   }
   [[nodiscard]] bool becomes_ready() {
     pollfd p{ends_.first.fd(), POLLIN, 0};
@@ -295,6 +298,53 @@ TEST_CASE("daemon: other messages of the keeper, and the signals of a terminal, 
     }
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) CHECK(::kill(node.pid(), signal) == 0);
     CHECK(status_now()["schema"] == 1);
+    send_stop(node.channel());
+    CHECK(node.end() == "exit 0");
+  });
+}
+
+TEST_CASE("daemon: with a guard it probes its LAN, and says what it hears there and what to do") {
+  os::on_own_host([] {
+    running_node node;
+    const packet_socket lan(node.tap_index());
+    node.start();
+    node.set_up(std::nullopt, true);
+    REQUIRE(node.becomes_ready());
+    const auto comes = [](const std::function<bool()>& condition) {
+      for (const auto end = std::chrono::steady_clock::now() + 20s; !condition(); ::poll(nullptr, 0, 10)) {
+        if (std::chrono::steady_clock::now() >= end) return false;
+      }
+      return true;
+    };
+    const auto logged = [](const char* what) { return log_text().find(what) != std::string::npos; };
+
+    std::vector<std::uint8_t> frame;
+    REQUIRE(comes([&] { return !(frame = lan.receive()).empty(); }));
+    auto probe = wire::parse_probe(frame);
+    REQUIRE(probe);
+    CHECK(probe->sender == keys_of(1).public_half.bytes);
+    // In the first second it is blocked for no reason that it could name.
+    REQUIRE(comes([&] { return status_now()["guard"]["blocked"] == false; }));
+    CHECK(log_text() == "");
+
+    lan.send(frame);
+    REQUIRE(comes([&] { return status_now()["guard"]["blocked"] == true; }));
+    CHECK(status_now()["guard"]["peer"].is_null());
+    CHECK(comes([&] { return logged("our own LAN loops: what this host sends into it comes back"); }));
+    CHECK(logged("set [bridge] stp = true"));
+
+    probe->sender = keys_of(2).public_half.bytes;
+    wire::format_probe(std::span<std::uint8_t, wire::probe_size>(frame.data(), wire::probe_size), {{2, 2, 2, 2, 2, 2}},
+                       *probe);
+    lan.send(frame);
+    const bool ours_blocks = keys_of(2).public_half < keys_of(1).public_half;
+    CHECK(comes([&] { return logged("beta: reached by our LAN as well as by the overlay, a loop;"); }));
+    CHECK(
+        logged(ours_blocks ? "no frame passes between our LAN and any peer until" : "it blocks its side, ours stays"));
+
+    REQUIRE(comes([&] { return status_now()["guard"]["since_seconds"].is_null(); }));
+    CHECK(comes([&] { return logged("our own LAN no longer loops; "); }));
+    CHECK(comes([&] { return logged("beta: no longer reached by our LAN; frames pass between LAN and overlay"); }));
     send_stop(node.channel());
     CHECK(node.end() == "exit 0");
   });

@@ -47,6 +47,7 @@ inline std::unique_ptr<core::node> make_node(const node_setup& s, instant at) {
   config.network = s.network;
   config.suites = s.suites;
   config.mtu = s.mtu;
+  config.guard = s.guard;
   std::vector<core::peer_config> peers;
   for (const auto& p : s.peers) {
     core::peer_config one;

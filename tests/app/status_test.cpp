@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <lanloom/app/status.hpp>
+#include <lanloom/wire/probe.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -53,7 +54,7 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
   const node_pair pair = talking_pair();
   const json s = status_of(pair, pair.at.now - 12s);
   CHECK(keys_of_object(s) == std::vector<std::string>{"schema", "instance", "version", "uptime_seconds", "config",
-                                                      "node", "tap", "bridge", "host", "peers", "fdb", "drops"});
+                                                      "node", "tap", "bridge", "host", "peers", "fdb", "guard", "drops"});
   CHECK(s["schema"] == 1);
   CHECK(s["instance"] == "lan");
   CHECK(s["version"] == LANLOOM_VERSION);
@@ -71,6 +72,7 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
   CHECK(s["bridge"] == json{{"name", "br-lan"}, {"created", true}});
   CHECK(s["host"] == json{{"corrections", 0}, {"problems", json::array()}});
   CHECK(s["fdb"] == json{{"entries", 2}, {"capacity", 65536}});
+  CHECK(s["guard"].is_null());
 
   REQUIRE(s["peers"].size() == 1);
   const json& p = s["peers"][0];
@@ -147,6 +149,55 @@ TEST_CASE("status: a peer whose LAN has another MTU") {
   CHECK(p["state"] == "established");
   CHECK(p["lan_mtu"] == 9000);
   CHECK(p["hint"] == "its LAN MTU is 9000, ours 1500: set the same [tap] mtu on all hosts");
+}
+
+TEST_CASE("status: the guard in the first second, open, blocked by a peer, and by our own LAN") {
+  node_setup setup = example_setup("alpha", 1, "beta", 2, std::nullopt);
+  setup.guard = true;
+  const instant at{time_point(1h), wall_time(500'000h)};
+  const auto node = make_node(setup, at);
+  core::outbox out;
+  const auto probe_of = [](const node_setup& s) {
+    wire::loop_probe p;
+    p.network = core::network(s.network, std::nullopt).id();
+    p.sender = s.keys.public_half.bytes;
+    std::vector<std::uint8_t> frame(wire::probe_size);
+    wire::format_probe(std::span<std::uint8_t, wire::probe_size>(frame.data(), frame.size()), {{2, 1, 1, 1, 1, 1}}, p);
+    return frame;
+  };
+  const auto line = [&](time_point now, bool colour = false) {
+    const std::string text = status_text(status_json(setup, *node, at.now, now), colour);
+    const auto from = text.find("guard ");
+    return text.substr(from, text.find('\n', from) - from);
+  };
+  const auto guard_at = [&](time_point now) { return status_json(setup, *node, at.now, now)["guard"]; };
+
+  CHECK(guard_at(at.now) == json{{"blocked", true}, {"peer", nullptr}, {"since_seconds", nullptr}});
+  CHECK(line(at.now) == "guard   blocked for the first second");
+  const time_point later = at.now + 5s;
+  CHECK(guard_at(later) == json{{"blocked", false}, {"peer", nullptr}, {"since_seconds", nullptr}});
+  CHECK(line(later) == "guard   open");
+
+  const bool ours_blocks = setup.peers[0].key < setup.keys.public_half;
+  feed_frame(*node, probe_of(example_setup("beta", 2, "alpha", 1, std::nullopt)), later, out);
+  CHECK(guard_at(later + 2s) == json{{"blocked", ours_blocks}, {"peer", "beta"}, {"since_seconds", 2}});
+  CHECK(line(later + 2s) == (ours_blocks ? "guard   blocked (2 s): beta is reached by our LAN as well as by the "
+                                           "overlay, so no frame passes here"
+                                         : "guard   open (2 s): beta is reached by our LAN as well as by the "
+                                           "overlay, and blocks its side"));
+  node->on_timer({later + 4s, at.wall + 9s}, out);
+  CHECK(line(later + 4s) == "guard   open");
+  feed_frame(*node, probe_of(setup), later + 5s, out);
+  CHECK(guard_at(later + 8s) == json{{"blocked", true}, {"peer", nullptr}, {"since_seconds", 3}});
+  CHECK(line(later + 8s) == "guard   blocked (3 s): our own LAN loops; see the log for what to do");
+  CHECK(line(later + 8s, true).starts_with("guard   \033[31mblocked\033[0m (3 s)"));
+}
+
+TEST_CASE("status: of a node that is older and knows no guard") {
+  const node_pair pair = talking_pair();
+  json s = status_of(pair, pair.at.now);
+  s.erase("guard");
+  CHECK(status_text(s, false).find("guard") == std::string::npos);
 }
 
 TEST_CASE("status: the drops are every reason by name, and they count") {

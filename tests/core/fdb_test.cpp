@@ -50,6 +50,31 @@ TEST_CASE("fdb: what was learned is found, and moves with its owner") {
   CHECK(d.table.size(start) == 3);
 }
 
+TEST_CASE("fdb: what was learned of peers is forgotten, of whichever, and what is here stays") {
+  database d;
+  for (std::uint64_t k = 0; k < 100; ++k) {
+    d.table.learn(mac(k), 0, k % 3 == 0 ? local_port : peer(static_cast<std::uint16_t>(k)), start);
+  }
+  d.table.forget_peers();
+  CHECK(d.table.size(start) == 34);
+  for (std::uint64_t k = 0; k < 100; ++k) CHECK(d.table.lookup(mac(k), 0, start).has_value() == (k % 3 == 0));
+}
+
+TEST_CASE("fdb: all is forgotten at once, and its room is free again") {
+  database d;
+  for (int round = 0; round < 3; ++round) {
+    for (std::uint64_t k = 0; k < fdb::capacity; ++k)
+      d.table.learn(mac(k), 7, k % 2 == 0 ? local_port : peer(3), start);
+    CHECK(d.table.size(start) == fdb::capacity);
+    d.table.forget_all();
+    CHECK(d.table.size(start) == 0);
+    CHECK_FALSE(d.table.lookup(mac(1), 7, start));
+  }
+  d.table.forget_all();
+  d.table.learn(mac(1), 0, peer(2), start);
+  CHECK(d.table.lookup(mac(1), 0, start) == peer(2));
+}
+
 TEST_CASE("fdb: VLANs do not see each other") {
   database d;
   d.table.learn(mac(1), 0, peer(0), start);

@@ -282,7 +282,7 @@ TEST_CASE("lane: slices that make a frame too short or too long, that are pushed
   CHECK(r.b.l.wake() == begun + reassembly::max_age);
   r.b.l.clear_wake();
   CHECK(r.b.l.wake() == begun + reassembly::max_age);  // still due
-  r.b.l.on_timer(begun + 1s);
+  r.b.l.on_timer(begun + 1s, r.b.out);
   CHECK(r.b.l.drops()[drop::reassembly_expired] == 16);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ethernet_fuzz.cpp - frames, and checksum positions anywhere: four bytes of the input say start and offset.
-#include <lanloom/wire/ethernet.hpp>
+// ethernet_fuzz.cpp - frames, loop probes, and checksum positions anywhere: four bytes of the input say start and
+// offset.
+#include <lanloom/wire/probe.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -23,6 +24,19 @@ void check_header(bytes_view frame) {
   require(std::equal(h->source.bytes.begin(), h->source.bytes.end(), frame.begin() + 6));
   require(h->vlan <= 0x0fff);
   require(h->vlan == 0 || frame.size() >= 18);
+}
+
+// What is a probe says nothing but what its fields say.
+void check_probe(bytes_view frame) {
+  const auto probe = parse_probe(frame);
+  if (!probe) return;
+  require(frame.size() >= probe_size);
+  mac_address source;
+  std::copy_n(frame.begin() + 6, 6, source.bytes.begin());
+  std::array<std::uint8_t, probe_size> again;
+  format_probe(again, source, *probe);
+  require(std::equal(again.begin() + 6, again.end(), frame.begin() + 6));
+  require(parse_probe(again) == probe);
 }
 
 void check_sum(bytes_view frame, std::size_t start, std::size_t offset) {
@@ -51,6 +65,7 @@ void check_sum(bytes_view frame, std::size_t start, std::size_t offset) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
   const bytes_view frame(input, size);
   check_header(frame);
+  check_probe(frame);
   check_sum(frame, 0, 0);
   if (size < 4) return 0;
   check_sum(frame.subspan(4), load_le16(input), load_le16(input + 2));

@@ -59,6 +59,12 @@ struct checker {
     starts_with(head);
     require(plain.size() == bye_size);
   }
+  void operator()(forget /*unused*/) const {
+    std::array<std::uint8_t, forget_size> head{};
+    format_forget(head);
+    starts_with(head);
+    require(plain.size() == forget_size);
+  }
   void operator()(unknown_control /*unused*/) const { require(plain.size() >= 2 && plain[0] == 0x40); }
   void operator()(bad_record /*unused*/) const { require(!plain.empty()); }
 };

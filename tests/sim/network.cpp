@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/network.hpp"
 
+#include <lanloom/wire/probe.hpp>
+
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
@@ -11,6 +13,7 @@ namespace {
 constexpr wall_time wall_start{std::chrono::seconds(1'700'000'000)};
 constexpr std::size_t frame_header = 22;  // Ethernet 14, source u16, destination u16, number u32
 constexpr std::size_t min_frame = 24;
+constexpr duration lan_delay = 100us;
 
 std::uint8_t filler(std::uint32_t number, std::size_t at) noexcept {
   return static_cast<std::uint8_t>(number * 31 + at * 7 + (at >> 8));
@@ -32,6 +35,7 @@ network::network(setup with) : setup_(std::move(with)), choice_(setup_.seed * 2 
   seen_.resize(setup_.nodes);
   notices_.resize(setup_.nodes);
   sent_by_.resize(setup_.nodes);
+  for (std::size_t i = 0; i < setup_.nodes; ++i) lans_.push_back(i);
 }
 
 // ---- nodes
@@ -75,17 +79,45 @@ std::uint32_t network::send_frame(std::size_t from, std::size_t to, std::size_t 
 }
 
 void network::inject_frame(std::size_t at, bytes_view frame) {
+  put_on_lan(at, frame);
+  give_to_node(at, frame);
+}
+
+void network::give_to_node(std::size_t i, bytes_view frame) {
+  if (!nodes_[i]) return;
   std::vector<std::uint8_t> buffer(frame_headroom + frame.size());
   std::copy(frame.begin(), frame.end(), buffer.begin() + frame_headroom);
   const bytes_span bytes = bytes_span(buffer).subspan(frame_headroom);
-  nodes_[at]->on_frame({bytes, {}}, now_, out_);
+  nodes_[i]->on_frame({bytes, {}}, now_, out_);
   if (!std::equal(frame.begin(), frame.end(), bytes.begin())) faults_.push_back("a frame was altered by sending it");
-  after_input(at);
+  after_input(i);
 }
 
-void network::receive_frame(std::size_t i, const core::outbox::frame& f) {
-  std::vector<std::uint8_t> bytes;
-  for (const bytes_view slice : f.slices) bytes.insert(bytes.end(), slice.begin(), slice.end());
+void network::set_looping(std::size_t lan, bool loops) {
+  if (loops) {
+    looping_.insert(lan);
+  } else {
+    looping_.erase(lan);
+  }
+}
+
+void network::put_on_lan(std::size_t from, bytes_view bytes) {
+  for (std::size_t j = 0; j < nodes_.size(); ++j) {
+    if (lans_[j] != lans_[from] || (j == from && looping_.count(lans_[j]) == 0)) continue;
+    if (lan_cut && lan_cut(from, j)) continue;
+    on_lan_.emplace(std::pair{now_ + lan_delay, events_++}, lan_frame{j, {bytes.begin(), bytes.end()}});
+    if (!wire::parse_probe(bytes)) ++lan_frames_;
+  }
+}
+
+void network::arrive_from_lan(std::size_t i, bytes_view bytes) {
+  receive_frame(i, bytes);
+  give_to_node(i, bytes);
+}
+
+// The host of a node does.
+void network::receive_frame(std::size_t i, bytes_view bytes) {
+  if (wire::parse_probe(bytes)) return;
   if (bytes.size() < frame_header || load_be16(&bytes[12]) != 0x88b5) return;  // a test's own
   const std::size_t source = load_be16(&bytes[14]);
   const std::size_t destination = load_be16(&bytes[16]);
@@ -117,7 +149,13 @@ void network::after_input(std::size_t i) {
 }
 
 void network::carry_out(std::size_t i) {
-  for (const auto& frame : out_.frames()) receive_frame(i, frame);
+  for (const auto& frame : out_.frames()) {
+    std::vector<std::uint8_t> bytes;
+    for (const bytes_view slice : frame.slices) bytes.insert(bytes.end(), slice.begin(), slice.end());
+    if (lan_tapped) lan_tapped(i, bytes);
+    receive_frame(i, bytes);
+    put_on_lan(i, bytes);
+  }
   for (const auto& notice : out_.notices()) notices_[i].push_back(notice);
   for (const auto& train : out_.trains()) {
     for (std::size_t at = 0; at < train.bytes.size(); at += train.stride) {
@@ -185,6 +223,14 @@ void network::step(time_point to) {
       who = i;
     }
   }
+  if (!on_lan_.empty()) {
+    const auto& first = on_lan_.begin()->first;
+    if (first.first <= next && (travelling_.empty() || first < travelling_.begin()->first)) {
+      const auto frame = on_lan_.extract(on_lan_.begin());
+      now_ = frame.key().first;
+      return arrive_from_lan(frame.mapped().to, frame.mapped().bytes);
+    }
+  }
   if (!travelling_.empty() && travelling_.begin()->first.first <= next) {
     const auto first = travelling_.extract(travelling_.begin());
     now_ = first.key().first;
@@ -201,7 +247,8 @@ void network::step(time_point to) {
 }
 
 void network::run_until(time_point end) {
-  while (now_ < end || (!travelling_.empty() && travelling_.begin()->first.first <= end)) step(end);
+  const auto comes = [end](const auto& events) { return !events.empty() && events.begin()->first.first <= end; };
+  while (now_ < end || comes(travelling_) || comes(on_lan_)) step(end);
 }
 
 bool network::run_while_not(const std::function<bool()>& condition, duration at_most) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // network.hpp - a mesh of core::node on a virtual clock: links that delay, lose, repeat and reorder, and LANs of one
-// host.
+// host or of several.
 //
 // Invariants: (1) same setup and same calls, same run: every choice comes from the seed; (2) every frame says who sent
 // it and as what number, so what arrives twice, altered, or at its own sender is found out and listed in faults(); (3)
@@ -78,6 +78,13 @@ class network {
   std::uint32_t send_frame(std::size_t from, std::size_t to, std::size_t size = 64);
   std::uint32_t flood(std::size_t from, std::size_t size = 64) { return send_frame(from, everybody, size); }
   void inject_frame(std::size_t at, bytes_view frame);  // any bytes, from the LAN of a node
+  // Plugs a node's bridge into the LAN with this number; at first each has one of its own (i). A LAN floods: what comes
+  // from one host or TAP reaches, 100 us later, all other hosts and TAPs. One that loops also gives it back.
+  void plug(std::size_t i, std::size_t lan) { lans_[i] = lan; }
+  void set_looping(std::size_t lan, bool loops);
+  std::function<bool(std::size_t from, std::size_t to)> lan_cut;                 // true: does not reach
+  std::function<void(std::size_t writer, bytes_view frame)> lan_tapped = {};     // sees what nodes write to their TAPs
+  [[nodiscard]] std::size_t lan_frames() const noexcept { return lan_frames_; }  // that passed a LAN, without probes
 
   // Underlay: something arrives now.
   void inject(const endpoint& to, const endpoint& from, bytes_view bytes);
@@ -124,7 +131,10 @@ class network {
   void carry_out(std::size_t i);
   void transmit(std::size_t i, core::peer_id peer, const endpoint& to, bytes_view bytes);
   void travel(const datagram& d);
-  void receive_frame(std::size_t i, const core::outbox::frame& f);
+  void receive_frame(std::size_t i, bytes_view bytes);
+  void put_on_lan(std::size_t from, bytes_view bytes);
+  void arrive_from_lan(std::size_t i, bytes_view bytes);
+  void give_to_node(std::size_t i, bytes_view frame);
 
   setup setup_;
   crypto::random choice_;
@@ -135,6 +145,14 @@ class network {
   std::vector<std::unique_ptr<core::node>> nodes_;
   core::outbox out_;
   std::map<std::pair<time_point, std::uint64_t>, datagram> travelling_;
+  struct lan_frame {
+    std::size_t to;
+    std::vector<std::uint8_t> bytes;
+  };
+  std::map<std::pair<time_point, std::uint64_t>, lan_frame> on_lan_;
+  std::vector<std::size_t> lans_;
+  std::set<std::size_t> looping_;
+  std::size_t lan_frames_ = 0;
   std::uint64_t events_ = 0;
   std::size_t turns_ = 0;  // timers at turns_at_
   time_point turns_at_{};

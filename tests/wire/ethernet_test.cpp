@@ -91,8 +91,10 @@ TEST_CASE("ethernet: group, zero and pause addresses") {
       auto other = pause;
       other.bytes[at] = static_cast<std::uint8_t>(other.bytes[at] ^ (1U << bit));
       CHECK(!is_pause(other));
+      CHECK(is_bpdu(other) == (at == 5 && bit == 0));
     }
   }
+  CHECK(!is_bpdu(pause));
 }
 
 TEST_CASE("checksum: packets whose sums are known") {

@@ -195,12 +195,14 @@ TEST_CASE("pong: exactly 12 bytes") {
   }
 }
 
-TEST_CASE("bye: exactly 2 bytes; control without a type is bad; other types are unknown whatever follows") {
+TEST_CASE("bye and forget: exactly 2 bytes; control without a type is bad; other types are unknown whatever follows") {
   CHECK(is<bye>(parse_record(hex("40 03"))));
   CHECK(is<bad_record>(parse_record(hex("40 03 00"))));
+  CHECK(is<forget>(parse_record(hex("40 04"))));
+  CHECK(is<bad_record>(parse_record(hex("40 04 00"))));
   CHECK(is<bad_record>(parse_record(hex("40"))));
   for (int type = 0; type < 256; ++type) {
-    if (type >= 1 && type <= 3) continue;
+    if (type >= 1 && type <= 4) continue;
     for (const std::size_t rest : {0U, 8U, 10U, 1000U}) {
       CHECK(is<unknown_control>(parse_record(bytes{0x40, static_cast<std::uint8_t>(type)} + bytes(rest, 0xff))));
     }
@@ -242,4 +244,9 @@ TEST_CASE("records: what format writes, as hex, and parsed back") {
   format_bye(bytes_span(b).first<bye_size>());
   CHECK(to_hex(b) == "4003");
   CHECK(is<bye>(parse_record(b)));
+
+  b.assign(forget_size, 0xff);
+  format_forget(bytes_span(b).first<forget_size>());
+  CHECK(to_hex(b) == "4004");
+  CHECK(is<forget>(parse_record(b)));
 }

@@ -48,6 +48,7 @@ struct node_setup {
   std::uint8_t suites = 0;
   std::uint16_t mtu = 1500;
   std::vector<std::array<std::uint8_t, 6>> own_macs;
+  bool guard = false;  // the bridge has an uplink: loop probes and storm limit
 
   struct peer {
     std::string name;

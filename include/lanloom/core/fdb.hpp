@@ -47,6 +47,8 @@ class fdb {
   [[nodiscard]] std::optional<port> lookup(const wire::mac_address& mac, std::uint16_t vlan,
                                            time_point now) const noexcept;
   void forget(port where) noexcept;
+  void forget_peers() noexcept;  // whatever was learned of any
+  void forget_all() noexcept;
 
   // Live entries, most recently seen first.
   [[nodiscard]] std::vector<entry> entries(time_point now) const;

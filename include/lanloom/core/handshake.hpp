@@ -31,6 +31,7 @@ class network {
 
   using mac1_key = crypto::secret<32>;
   [[nodiscard]] mac1_key mac1_key_of(const crypto::public_key& receiver) const noexcept;
+  [[nodiscard]] const std::array<std::uint8_t, 16>& id() const noexcept { return id_; }
   // "lanloom-v1" || network id || the initiation's first 8 bytes.
   using prologue = std::array<std::uint8_t, 34>;
   [[nodiscard]] prologue prologue_of(std::span<const std::uint8_t, 8> clear_header) const noexcept;

@@ -14,6 +14,7 @@
 #include <lanloom/base/drop.hpp>
 #include <lanloom/base/super_frame.hpp>
 #include <lanloom/core/fdb.hpp>
+#include <lanloom/core/guard.hpp>
 #include <lanloom/core/outbox.hpp>
 #include <lanloom/core/reassembly.hpp>
 #include <lanloom/core/session.hpp>
@@ -36,6 +37,8 @@ class lane {
   static constexpr std::chrono::seconds dead_peer{15};
   static constexpr std::chrono::seconds settle_after{10};
   static constexpr std::uint16_t default_path_mtu = 1500;
+  // Of what a peer may have us forget: to learn anew costs floods.
+  static constexpr token_bucket::rate forget_rate{std::chrono::milliseconds{500}, 6};
 
   // What the data plane knows of a peer. Stamps are none when there is nothing they could say.
   struct link {
@@ -49,6 +52,7 @@ class lane {
     std::optional<time_point> probed;            // last time a new address was reported
     bool settles = false;                        // where the two ends differ, it is ours to begin a handshake
     bool wanted = false;                         // a session was asked for in this turn
+    token_bucket forgets;                        // that it may ask for
     traffic counters;
   };
 
@@ -69,7 +73,7 @@ class lane {
   // Inputs.
   void on_frame(const super_frame& frame, time_point now, outbox& out) noexcept;
   void on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out) noexcept;
-  void on_timer(time_point now) noexcept { reassembly_.expire(now, drops_); }
+  void on_timer(time_point now, outbox& out) noexcept;
   // The kernel said that a datagram of `size` bytes to this peer is larger than its path.
   void on_too_large(peer_id peer, std::size_t size) noexcept;
 
@@ -86,17 +90,21 @@ class lane {
   bool send_staged(peer_id peer, time_point now, outbox& out) noexcept;
   void discard_staged(peer_id peer) noexcept { drops_.count(drop::staging_expired, staging_.discard(peer)); }
   void clear_unanswered(peer_id peer) noexcept { links_[peer.value].unanswered_since.reset(); }
+  void set_guard(std::unique_ptr<guard> made) noexcept { guard_ = std::move(made); }
+  void clear_news() noexcept { guard_->clear_news(); }  // REQUIRES loops()
+  void forget_ways() noexcept;                          // hosts may be behind another port now
   void clear_events() noexcept;
   void clear_wake() noexcept { wake_ = time_point::max(); }
 
   // Queries.
   [[nodiscard]] std::span<const event> events() const noexcept { return events_; }
   // When a stamp set since clear_wake() may be due, or on_timer() has something to do.
-  [[nodiscard]] time_point wake() const noexcept { return std::min(wake_, reassembly_.expires_at()); }
+  [[nodiscard]] time_point wake() const noexcept;
   [[nodiscard]] const link& of(peer_id peer) const noexcept { return links_[peer.value]; }
   [[nodiscard]] const session* find(session_id id) const noexcept;
   [[nodiscard]] std::optional<peer_id> owner(session_id id) const noexcept;
   [[nodiscard]] bool can_send(peer_id peer, time_point now) const noexcept;
+  [[nodiscard]] const loop_guard* loops() const noexcept { return guard_ ? &guard_->loops() : nullptr; }
   [[nodiscard]] const fdb& table() const noexcept { return fdb_; }
   [[nodiscard]] const traffic& tap() const noexcept { return tap_; }  // rx: written to the TAP
   [[nodiscard]] drop_counters& drops() noexcept { return drops_; }
@@ -109,6 +117,10 @@ class lane {
     std::unique_ptr<session> installed;
   };
   struct addressed;  // an authenticated record with where it came from
+
+  std::optional<drop> guard_stops_leaving(bytes_view frame, time_point now) noexcept;
+  std::optional<drop> guard_stops_entering(peer_id peer, bytes_view frame, const wire::ethernet_header& header,
+                                           time_point now) noexcept;
 
   drop switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept;
   drop send_frame(peer_id peer, bytes_span frame, bool may_wait, time_point now, outbox& out) noexcept;
@@ -132,6 +144,7 @@ class lane {
   fdb fdb_;
   reassembly reassembly_;
   staging staging_;
+  std::unique_ptr<guard> guard_;  // none: off
   std::vector<event> events_;
   time_point wake_ = time_point::max();
   traffic tap_;

@@ -23,6 +23,7 @@ struct node_config {
   std::uint8_t suites = wire::suite_bit_chacha20_poly1305;  // offered and accepted
   std::uint16_t mtu = 1500;
   std::vector<wire::mac_address> own_macs;
+  bool guard = false;  // this host's bridge reaches a LAN of others: loop probes and storm limit (guard.hpp)
 };
 
 class node {
@@ -33,6 +34,7 @@ class node {
   static constexpr std::chrono::seconds initiation_life{20};
   static constexpr unsigned notice_burst = 10;  // of one peer; then one in notice_pace: no peer fills a log
   static constexpr std::chrono::seconds notice_pace{10};
+  static constexpr unsigned forgets_sent = 3;       // a loop's change is told so often: at once, then with each probe
   static constexpr unsigned unreachable_after = 5;  // initiations without an answer
   static constexpr std::size_t max_peers = 1024;
 
@@ -77,6 +79,9 @@ class node {
   drop on_response(const waiting& message, time_point now, outbox& out);
   [[nodiscard]] std::optional<peer_id> awaiting(session_id index) const noexcept;
   void install(peer_id id, session_id index, bool initiator, agreement&& keys, time_point now);
+  void on_loop_news(time_point now, outbox& out);
+  void send_forget(time_point now, outbox& out);
+  void send_to_all(bytes_view record, time_point now, outbox& out);
   void say(peer_id id, outbox::notice::kind what, time_point now, outbox& out);
   void established(peer_id id, const endpoint& from, time_point now, outbox& out);
   void retire(peer_id id, const slots::retired& ids) noexcept;
@@ -98,6 +103,8 @@ class node {
   std::vector<waiting> waiting_;  // ring
   std::size_t waiting_first_ = 0;
   std::size_t waiting_count_ = 0;
+  token_bucket own_loop_notices_;
+  unsigned forgets_due_ = 0;
   time_point next_ = time_point::max();
 };
 

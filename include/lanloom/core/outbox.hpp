@@ -37,8 +37,20 @@ class outbox {
   };
   // Something worth a log line.
   struct notice {
-    enum class kind { established, lost, left, moved, silent, mtu_differs } what;
-    peer_id peer;
+    enum class kind {
+      established,
+      lost,
+      left,
+      moved,
+      silent,
+      mtu_differs,
+      loop_blocked,      // the peer and we share a LAN, and we hold back
+      loop_seen,         // likewise, and the peer holds back
+      loop_healed,       // no longer
+      own_loop_blocked,  // our LAN loops by itself
+      own_loop_healed,
+    } what;
+    peer_id peer;  // nobody in the last two
     endpoint where;
   };
 

@@ -3,7 +3,8 @@
 //
 //   kind 1 frames    0x10, then { length u16, frame } to the end
 //   kind 3 fragment  0x30, index, count 2..64, 0, slice
-//   kind 4 control   0x40, type, body: 1 ping (token u64, zeros), 2 pong (token u64, size u16), 3 bye (nothing)
+//   kind 4 control   0x40, type, body: 1 ping (token u64, zeros), 2 pong (token u64, size u16), 3 bye,
+//                    4 forget (both nothing)
 //
 // Views borrow the plaintext. What parse does not accept is drop::bad_record (unknown control types: unknown_control).
 #pragma once
@@ -21,6 +22,7 @@ inline constexpr std::uint8_t max_fragments = 64;
 inline constexpr std::size_t ping_size = 10;
 inline constexpr std::size_t pong_size = 12;
 inline constexpr std::size_t bye_size = 2;
+inline constexpr std::size_t forget_size = 2;
 inline constexpr std::size_t min_frame_size = 14;
 inline constexpr std::size_t frame_allowance = 22;  // a frame is at most MTU + 22 bytes: Ethernet header and two tags
 
@@ -52,10 +54,12 @@ struct pong {
   std::uint16_t size;
 };
 struct bye {};
+struct forget {};  // hosts are reached another way now
 struct unknown_control {};
 struct bad_record {};
 
-using record = std::variant<keepalive, frames_view, fragment_view, ping, pong, bye, unknown_control, bad_record>;
+using record =
+    std::variant<keepalive, frames_view, fragment_view, ping, pong, bye, forget, unknown_control, bad_record>;
 
 [[nodiscard]] record parse_record(bytes_view plain) noexcept;
 
@@ -66,5 +70,6 @@ void format_fragment_header(std::span<std::uint8_t, fragment_header_size> out, s
 void format_ping(std::span<std::uint8_t, ping_size> out, std::uint64_t token) noexcept;
 void format_pong(std::span<std::uint8_t, pong_size> out, std::uint64_t token, std::uint16_t size) noexcept;
 void format_bye(std::span<std::uint8_t, bye_size> out) noexcept;
+void format_forget(std::span<std::uint8_t, forget_size> out) noexcept;
 
 }  // namespace lanloom::wire
