@@ -9,22 +9,16 @@
 #      br-fast - fa1 10.6.0.11                  10.6.0.31 fb1 -- br-fast       fastd, mode tap, salsa2012+umac
 #
 # Prints each round's figures and the medians. Absolute figures depend on the machine and on what else it does: compare
-# inside one run only. fastd is taken from the PATH, else its Debian package is unpacked below build/tools (never
-# installed). Needs root; everything lives in namespaces of its own.
+# inside one run only. fastd comes as packaging/partners.sh says. Needs root; everything lives in namespaces of its own.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-tools=$root/build/tools/fastd
-if ! command -v fastd >/dev/null && [ ! -x "$tools/usr/bin/fastd" ]; then
-  mkdir -p "$tools"
-  (cd "$tools" && apt-get download fastd libuecc0 >/dev/null 2>&1 && for deb in *.deb; do dpkg -x "$deb" .; done) ||
-    { echo "fastd is neither installed nor to be downloaded" >&2; exit 1; }
-fi
+# shellcheck source=packaging/partners.sh
+. "$root/packaging/partners.sh"
+partner fastd fastd >&2 || exit 1
 # shellcheck source=packaging/lab.sh
 . "$root/packaging/lab.sh"
 lab_private "$@"
 rounds=${1:-5}
-fastd=$(command -v fastd || echo "$tools/usr/bin/fastd")
-export LD_LIBRARY_PATH=$tools/usr/lib/$(uname -m)-linux-gnu
 trap lab_down EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -44,7 +38,7 @@ fast_side() { # fast_side HOST SECRET PEER_KEY PEER_ADDRESS
 log level warn; mode tap; interface "fast0"; mtu 1406; method "salsa2012+umac"; bind 0.0.0.0:10000;
 secret "$2"; peer "other" { key "$3"; remote $4:10000; }
 CONF
-  lab_start "$1" "$lab_dir/fast-$1.log" "$fastd" -c "$lab_dir/fast-$1.conf"
+  lab_start "$1" "$lab_dir/fast-$1.log" fastd -c "$lab_dir/fast-$1.conf"
   lab_wait_for 10 "fastd makes its TAP" lab_on "$1" ip link show fast0
   lab_on "$1" ip link set fast0 master br-fast up
 }
@@ -68,7 +62,7 @@ lab_up
 lab_configure "$lab_dir"
 lab_start A "$lab_dir/alpha.log" "$LANLOOM" up "$lab_dir/alpha.toml"
 lab_start B "$lab_dir/beta.log" "$LANLOOM" up "$lab_dir/beta.toml"
-a=$("$fastd" --generate-key 2>/dev/null) b=$("$fastd" --generate-key 2>/dev/null)
+a=$(fastd --generate-key 2>/dev/null) b=$(fastd --generate-key 2>/dev/null)
 fast_side A "$(key Secret "$a")" "$(key Public "$b")" 192.168.50.5
 fast_side B "$(key Secret "$b")" "$(key Public "$a")" 192.168.50.6
 container A fa1 10.6.0.11

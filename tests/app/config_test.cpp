@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -514,6 +515,20 @@ TEST_CASE("the two hosts fit together") {
   CHECK(alpha.peers[0].name == beta.node.name);
   CHECK(beta.peers[0].name == alpha.node.name);
   CHECK(alpha.nat.forward.at(0).port == 8765);
+}
+
+TEST_CASE("the examples are good once their keys are filled in") {
+  int examples = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(LANLOOM_SOURCE_DIR "/conf/examples")) {
+    if (entry.path().extension() != ".toml") continue;
+    ++examples;
+    CAPTURE(entry.path());
+    auto text = slurp(entry.path());
+    CHECK(refusal(text).ends_with(": `public_key` cannot be this text: it is still the placeholder; " + key_form));
+    replace_placeholder(text);
+    CHECK(refusal(text).empty());
+  }
+  CHECK(examples == 2);
 }
 
 TEST_CASE("files that cannot be loaded") {

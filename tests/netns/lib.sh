@@ -10,10 +10,19 @@
 #    the lines it prints mean is written in tests/run.sh.
 # 4. Nothing sleeps for luck: `eventually` waits for a condition. Promises in wall-clock time have ten times that time.
 #
+# 5. What a test needs beside lanloom and the usual tools stands in `needs`, set before this is sourced: one line of words
+#    for each call of `partner` (packaging/partners.sh). A test that does not get it is skipped.
+#
 # LANLOOM is the program under test. Not `set -e`: a case that fails must not end those after it.
 set -u
 export LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../../packaging/partners.sh
+. "$here/../../packaging/partners.sh"
+for need in ${needs[@]+"${needs[@]}"}; do
+  # shellcheck disable=SC2086  # words
+  partner $need || { echo "skip $(basename "$0" .sh): it needs $need"; exit 0; }
+done
 # shellcheck source=../../packaging/lab.sh
 . "$here/../../packaging/lab.sh"
 lab_private "$@"
@@ -24,24 +33,27 @@ D=$lab_dir  # configurations, keys, logs, captures
 failures=0
 
 case_of() {
-  local name=$1 status
+  local case_name=$1 status # a case may have a `name` of its own
   : >"$D/why"
   (
     set -eE
     case_process=$BASHPID # what fails in the background is no reason
-    trap '[ "$BASHPID" -ne "$case_process" ] || because "$(line_of "$name")"' ERR
-    "$name"
+    trap '[ "$BASHPID" -ne "$case_process" ] || because "$(line_of "$case_name")"' ERR
+    "$case_name"
   ) 2>"$D/stderr"
   status=$?
   if [ "$status" -eq 0 ]; then
-    echo "ok $name"
+    rm "$D/why"
+    echo "ok $case_name"
     return
   fi
   because "status $status"
-  echo "not ok $name: $(cat "$D/why") $(tail -n 1 "$D/stderr" | head -c 300)"
-  tail -n 5 "$D/stderr" "$D/alpha.log" "$D/beta.log" 2>/dev/null | sed 's/^/    /'
+  echo "not ok $case_name: $(cat "$D/why") $(tail -n 1 "$D/stderr" | head -c 300)"
+  last_words
   failures=$((failures + 1))
+  rm "$D/why"
 }
+last_words() { tail -n 5 "$D/stderr" "$D/alpha.log" "$D/beta.log" 2>/dev/null | sed 's/^/    /'; }
 
 # Only the first reason counts; those after it are its consequences.
 because() {
@@ -66,6 +78,11 @@ note() { printf '    %s\n' "$*"; }
 the_end() {
   local status=$?
   trap - EXIT
+  # What comes before the first case ends the test, by `must` or a condition below it.
+  if [ "$status" -ne 0 ] && [ -s "$D/why" ]; then
+    echo "not ok setting_up: $(cat "$D/why")"
+    last_words
+  fi
   lab_down
   if [ "$status" -eq 0 ] && [ "$failures" -gt 0 ]; then status=1; fi
   exit "$status"
@@ -75,7 +92,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 # must COMMAND...: for what comes before the first case.
-must() { "$@" || { echo "not ok setting_up: $*"; exit 1; }; }
+must() { "$@" || fail "$*"; }
 
 # ---- conditions ------------------------------------------------------------------------------------------------------
 
