@@ -299,6 +299,8 @@ printf -- '-- unit tests and simulator, release\n'
 unit_tests release "" "${modules[@]}"
 printf -- '-- layering\n'
 script layering "${as_user[@]}" bash tests/layering_test.sh
+printf -- '-- a build without libipsec-mb\n'
+script without_ipsec_mb "${as_user[@]}" bash tests/without_ipsec_mb_test.sh
 printf -- '-- fuzz corpora, release\n'
 corpora release ""
 printf -- '-- network namespaces, release\n'

@@ -39,6 +39,7 @@ core::node make_core_node(const node_setup& setup, instant at) {
   config.network = setup.network;
   if (setup.network_secret) config.network_secret = setup.network_secret->clone();
   config.suites = setup.suites;
+  config.engine = crypto::gcm_engine::choose(setup.accelerator);
   config.mtu = setup.mtu;
   for (const auto& mac : setup.own_macs) config.own_macs.push_back({mac});
   config.guard = setup.guard;

@@ -37,6 +37,7 @@ struct start_message {
   std::array<std::uint8_t, 32> network_secret{};
   bool has_network_secret = false;
   std::uint8_t suites = 0;
+  crypto::accelerator accelerator = crypto::accelerator::automatic;
   std::uint16_t mtu = 0;
   bool guard = false;
   std::uint32_t peers = 0;
@@ -119,6 +120,7 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
   start.has_network_secret = setup.network_secret.has_value();
   if (setup.network_secret) copy_key(start.network_secret, *setup.network_secret);
   start.suites = setup.suites;
+  start.accelerator = setup.accelerator;
   start.mtu = setup.mtu;
   start.guard = setup.guard;
   start.peers = static_cast<std::uint32_t>(setup.peers.size());
@@ -159,6 +161,7 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
   setup.keys.public_half = crypto::derive_public(setup.keys.secret_half);
   if (start.has_network_secret) setup.network_secret.emplace(start.network_secret);
   setup.suites = start.suites;
+  setup.accelerator = start.accelerator;
   setup.mtu = start.mtu;
   setup.guard = start.guard;
   setup.own_macs.assign(start.own_macs.begin(), start.own_macs.begin() + std::min<std::size_t>(start.macs, max_macs));

@@ -55,7 +55,7 @@ json peer_json(const core::peer_status& p, const node_setup& setup) {
   j["public_key"] = crypto::to_base64(p.key);
   j["state"] = name_of(p.now);
   j["endpoint"] = p.remote ? json(to_string(*p.remote)) : json(nullptr);
-  j["cipher"] = p.suite ? json(crypto::to_string(*p.suite)) : json(nullptr);
+  j["cipher"] = p.cipher.empty() ? json(nullptr) : json(p.cipher);
   j["last_handshake_seconds"] = p.since_handshake ? json(whole_seconds(*p.since_handshake)) : json(nullptr);
   j["rtt_ms"] = nullptr;
   j["path_mtu"] = p.path_mtu;

@@ -21,11 +21,12 @@ std::optional<crypto::suite> suite_of(std::uint8_t number) noexcept {
   return std::nullopt;
 }
 
-crypto::aead_key transport_key(const crypto::secret<32>& half, crypto::suite s, bytes_view transcript) {
+crypto::aead_key transport_key(const crypto::secret<32>& half, crypto::suite s, bytes_view transcript,
+                               const crypto::gcm_engine& engine) {
   const auto number = static_cast<std::uint8_t>(s);
   crypto::secret<32> key;
   blake2b(key.writable(), {as_bytes("lanloom-v1 transport"), bytes_view(&number, 1), transcript}, half.view());
-  return {s, key};
+  return {s, key, engine};
 }
 }  // namespace
 
@@ -99,7 +100,7 @@ std::optional<initiation> initiation::begin(const self& own, const network& net,
     return std::nullopt;
   }
   write_mac1(peer_mac1, parts.before_mac1, parts.mac1);
-  return initiation(std::move(noise), index);
+  return initiation(std::move(noise), index, own.engine);
 }
 
 drop initiation::read_response(const wire::response_view& response, const crypto::secret<32>& psk,
@@ -115,8 +116,9 @@ drop initiation::read_response(const wire::response_view& response, const crypto
 
   crypto::noise_result keys;
   noise_.split(keys);
-  out.emplace(agreement{transport_key(keys.k1, *chosen, keys.hash), transport_key(keys.k2, *chosen, keys.hash),
-                        response.sender_index, payload->boot_id, payload->lan_mtu});
+  out.emplace(agreement{transport_key(keys.k1, *chosen, keys.hash, engine_),
+                        transport_key(keys.k2, *chosen, keys.hash, engine_), response.sender_index, payload->boot_id,
+                        payload->lan_mtu});
   return drop::none;
 }
 
@@ -164,8 +166,9 @@ drop answer::respond(const network::mac1_key& peer_mac1, const crypto::secret<32
 
   crypto::noise_result result;
   noise_.split(result);
-  keys.emplace(agreement{transport_key(result.k2, chosen, result.hash), transport_key(result.k1, chosen, result.hash),
-                         message_.sender_index, payload_.boot_id, payload_.lan_mtu});
+  keys.emplace(agreement{transport_key(result.k2, chosen, result.hash, own_.engine),
+                         transport_key(result.k1, chosen, result.hash, own_.engine), message_.sender_index,
+                         payload_.boot_id, payload_.lan_mtu});
   return drop::none;
 }
 

@@ -9,7 +9,7 @@ namespace lanloom::core {
 node::node(node_config config, std::vector<peer_config> peers, crypto::random source, instant at)
     : random_(std::move(source)),
       network_(config.network, config.network_secret),
-      self_{std::move(config.keys), config.suites, config.mtu, random_.u64()},
+      self_{std::move(config.keys), config.suites, config.mtu, random_.u64(), config.engine},
       own_mac1_(network_.mac1_key_of(self_.keys.public_half)),
       lane_(peers.size(), config.mtu, std::move(config.own_macs), random_),
       waiting_(max_waiting_handshakes) {
@@ -439,7 +439,7 @@ std::vector<peer_status> node::peers(time_point now) const {
     if (l.last_received) s.since_received = now - *l.last_received;
     if (lane_.can_send(id, now)) {
       s.now = peer_status::state::established;
-      s.suite = lane_.find(l.sending)->suite();
+      s.cipher = lane_.find(l.sending)->cipher();
     } else if (p.attempts.active()) {
       const bool long_since = p.attempts.unanswered() >= unreachable_after;
       s.now = long_since ? peer_status::state::unreachable : peer_status::state::handshaking;

@@ -15,17 +15,8 @@ bool available(suite s) noexcept {
   return false;
 }
 
-std::string_view to_string(suite s) noexcept {
-  switch (s) {
-    case suite::chacha20_poly1305:
-      return "chacha20-poly1305 (libsodium)";
-    case suite::aes_256_gcm:
-      return "aes-256-gcm (libsodium)";
-  }
-  return "unknown";
-}
-
-aead_key::aead_key(crypto::suite s, const secret<32>& key) : cipher_(std::make_unique<cipher>(s, key)) {}
+aead_key::aead_key(crypto::suite s, const secret<32>& key, const gcm_engine& engine)
+    : cipher_(std::make_unique<cipher>(s, key, engine)) {}
 aead_key::aead_key(aead_key&&) noexcept = default;
 aead_key& aead_key::operator=(aead_key&&) noexcept = default;
 aead_key::~aead_key() = default;
@@ -35,6 +26,16 @@ bool aead_key::open(std::uint64_t counter, bytes_view associated, bytes_span sea
 }
 
 crypto::suite aead_key::suite() const noexcept { return cipher_->suite(); }
+
+std::string_view aead_key::name() const noexcept {
+  switch (cipher_->suite()) {
+    case crypto::suite::chacha20_poly1305:
+      return "chacha20-poly1305 (libsodium)";
+    case crypto::suite::aes_256_gcm:
+      return cipher_->accelerated() ? "aes-256-gcm (ipsec-mb)" : "aes-256-gcm (libsodium)";
+  }
+  return "unknown";
+}
 
 void aead_key::seal_train(std::size_t count, next_message next, void* context) const noexcept {
   for (std::size_t k = 0; k < count; ++k) {

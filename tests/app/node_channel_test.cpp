@@ -60,6 +60,7 @@ node_setup full_setup() {
   s.network = "network of ours";
   s.network_secret = secret_of(0x33);
   s.suites = 3;
+  s.accelerator = crypto::accelerator::off;
   s.mtu = 9000;
   s.guard = true;
   s.own_macs = {{2, 0, 0, 0, 0, 1}, {0xfe, 0, 0, 0, 0, 2}};
@@ -94,6 +95,7 @@ TEST_CASE("node_channel: a set-up arrives whole: names, keys, secrets, peers and
   REQUIRE(got.network_secret);
   CHECK(same(*got.network_secret, *sent.network_secret));
   CHECK(got.suites == 3);
+  CHECK(got.accelerator == crypto::accelerator::off);
   CHECK(got.mtu == 9000);
   CHECK(got.guard);
   CHECK(got.own_macs == sent.own_macs);

@@ -96,6 +96,23 @@ TEST_CASE("handshake: both ends agree on keys, suite, indices, boot ids and MTU"
   }
 }
 
+TEST_CASE("handshake: the engine of each side computes its keys, and engines do not matter to the other side") {
+  if (!crypto::available(crypto::suite::aes_256_gcm)) return;
+  pair p(aes, aes);
+  p.a.engine = crypto::gcm_engine::choose(crypto::accelerator::on);
+  const std::string_view fast = p.a.engine.accelerated() ? "aes-256-gcm (ipsec-mb)" : "aes-256-gcm (libsodium)";
+  initiation i = p.begin();
+  std::optional<agreement> a, b;
+  REQUIRE(p.reply(b) == drop::none);
+  REQUIRE(i.read_response(wire::parse_response(p.second), p.psk, aes, a) == drop::none);
+  CHECK(a->send.name() == fast);
+  CHECK(a->receive.name() == fast);
+  CHECK(b->send.name() == "aes-256-gcm (libsodium)");
+  CHECK(b->receive.name() == "aes-256-gcm (libsodium)");
+  CHECK(fit(a->send, b->receive));
+  CHECK(fit(b->send, a->receive));
+}
+
 TEST_CASE("handshake: no common suite") {
   pair p(chacha, aes);
   initiation i = p.begin();

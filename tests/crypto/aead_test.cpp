@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <string>
 #include <type_traits>
 
 namespace lanloom::crypto {
@@ -16,16 +17,18 @@ using namespace test;
 static_assert(!std::is_copy_constructible_v<aead_key> && !std::is_copy_assignable_v<aead_key>);
 static_assert(std::is_nothrow_move_constructible_v<aead_key> && std::is_nothrow_move_assignable_v<aead_key>);
 
+// body(make), where make(key) is an aead_key: for each suite and each engine that there is.
 template <class Body>
-void for_each_suite(Body body) {
-  for (const crypto::suite s : {suite::chacha20_poly1305, suite::aes_256_gcm}) {
-    CAPTURE(to_string(s));
-    if (available(s)) {
-      body(s);
-    } else {
-      MESSAGE("only one suite: this processor has no AES instructions");
-    }
-  }
+void for_each_cipher(Body body) {
+  const gcm_engine fast = gcm_engine::choose(accelerator::on);
+  const auto try_with = [&body](crypto::suite s, const gcm_engine& engine) {
+    CAPTURE(aead_key(s, secret_of(counting(32))).name());
+    CAPTURE(engine.accelerated());
+    body([s, &engine](const secret<32>& key) { return aead_key(s, key, engine); });
+  };
+  try_with(suite::chacha20_poly1305, {});
+  if (available(suite::aes_256_gcm)) try_with(suite::aes_256_gcm, {});
+  if (fast.accelerated()) try_with(suite::aes_256_gcm, fast);
 }
 
 [[nodiscard]] bytes seal_one(const aead_key& key, std::uint64_t counter, bytes_view associated, bytes_view plain) {
@@ -34,18 +37,24 @@ void for_each_suite(Body body) {
   return sealed;
 }
 
-TEST_CASE("suites have names and the one that needs no hardware is there") {
-  CHECK(available(suite::chacha20_poly1305));
-  CHECK(to_string(suite::chacha20_poly1305) == "chacha20-poly1305 (libsodium)");
-  CHECK(to_string(suite::aes_256_gcm) == "aes-256-gcm (libsodium)");
+TEST_CASE("a key names its suite and what computes it; the suite that needs no hardware is there") {
+  const auto named = [](crypto::suite s, const gcm_engine& engine = {}) {
+    return std::string(aead_key(s, secret_of(counting(32)), engine).name());
+  };
+  const gcm_engine fast = gcm_engine::choose(accelerator::on);
+  REQUIRE(available(suite::chacha20_poly1305));
+  CHECK(named(suite::chacha20_poly1305) == "chacha20-poly1305 (libsodium)");
+  CHECK(named(suite::chacha20_poly1305, fast) == "chacha20-poly1305 (libsodium)");
+  if (!available(suite::aes_256_gcm)) return;
+  CHECK(named(suite::aes_256_gcm) == "aes-256-gcm (libsodium)");
+  if (fast.accelerated()) CHECK(named(suite::aes_256_gcm, fast) == "aes-256-gcm (ipsec-mb)");
 }
 
 TEST_CASE("data is sealed with the nonce of its counter, and opens") {
-  for_each_suite([](crypto::suite s) {
+  for_each_cipher([](const auto& make) {
     const secret<32> raw = secret_of(counting(32, 9));
-    const aead_key key(s, raw);
-    CHECK(key.suite() == s);
-    const cipher reference(s, raw);
+    const aead_key key = make(raw);
+    const cipher reference(key.suite(), raw);
     const bytes associated = counting(16, 100);
     for (const std::size_t size : std::initializer_list<std::size_t>{0, 1, 15, 16, 17, 63, 64, 65, 1400, 1436, 9000}) {
       for (const std::uint64_t counter : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x0807060504030201}}) {
@@ -65,9 +74,9 @@ TEST_CASE("data is sealed with the nonce of its counter, and opens") {
 }
 
 TEST_CASE("a train is its messages sealed one by one, though each overwrites the one before") {
-  for_each_suite([](crypto::suite s) {
+  for_each_cipher([](const auto& make) {
     constexpr std::size_t segments = 45, segment = 1400, header = 70, first_counter = 1000;
-    const aead_key key(s, secret_of(counting(32, 9)));
+    const aead_key key = make(secret_of(counting(32, 9)));
     const bytes payload = counting(segments * segment);
     const auto header_of = [](std::size_t k) { return counting(header, static_cast<std::uint8_t>(k)); };
 
@@ -109,8 +118,8 @@ TEST_CASE("messages are asked for in order, each once; none for an empty train")
 }
 
 TEST_CASE("anything altered, cut or lengthened does not open") {
-  for_each_suite([](crypto::suite s) {
-    const aead_key key(s, secret_of(counting(32, 9)));
+  for_each_cipher([](const auto& make) {
+    const aead_key key = make(secret_of(counting(32, 9)));
     const bytes associated = counting(16), plain = counting(50);
     const bytes sealed = seal_one(key, 7, associated, plain);
     const auto opens = [&key](std::uint64_t counter, bytes_view ad, bytes text) { return key.open(counter, ad, text); };
@@ -138,15 +147,15 @@ TEST_CASE("anything altered, cut or lengthened does not open") {
 }
 
 TEST_CASE("another key or suite does not open, a moved key does") {
-  for_each_suite([](crypto::suite s) {
+  for_each_cipher([](const auto& make) {
     const bytes plain = counting(20);
-    aead_key key(s, secret_of(counting(32, 9)));
+    aead_key key = make(secret_of(counting(32, 9)));
     const bytes sealed = seal_one(key, 1, {}, plain);
-    const aead_key other(s, secret_of(counting(32, 10)));
+    const aead_key other = make(secret_of(counting(32, 10)));
     bytes text = sealed;
     CHECK_FALSE(other.open(1, {}, text));
 
-    const crypto::suite another = s == suite::aes_256_gcm ? suite::chacha20_poly1305 : suite::aes_256_gcm;
+    const crypto::suite another = key.suite() == suite::aes_256_gcm ? suite::chacha20_poly1305 : suite::aes_256_gcm;
     if (available(another)) {
       text = sealed;
       CHECK_FALSE(aead_key(another, secret_of(counting(32, 9))).open(1, {}, text));

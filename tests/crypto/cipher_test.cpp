@@ -21,7 +21,7 @@ struct outcome {
 };
 
 // One published case, out of place and in place; a case marked valid must also be what sealing gives.
-void run(const nlohmann::json& v, crypto::suite s, outcome& counts) {
+void run(const nlohmann::json& v, crypto::suite s, const gcm_engine& engine, outcome& counts) {
   CAPTURE(v["tcId"].get<int>());
   const bytes iv = unhex(v["iv"]), associated = unhex(v["aad"]), plain = unhex(v["msg"]);
   const bytes sealed = unhex(v["ct"]) + unhex(v["tag"]);
@@ -31,7 +31,7 @@ void run(const nlohmann::json& v, crypto::suite s, outcome& counts) {
     return;
   }
   std::copy(iv.begin(), iv.end(), nonce.begin());
-  const cipher with(s, secret_of(unhex(v["key"])));
+  const cipher with(s, secret_of(unhex(v["key"])), engine);
   const bool valid = v["result"] == "valid";
 
   bytes opened(plain.size());
@@ -49,11 +49,11 @@ void run(const nlohmann::json& v, crypto::suite s, outcome& counts) {
   ++(valid ? counts.accepted : counts.refused);
 }
 
-[[nodiscard]] outcome run_file(const std::string& name, crypto::suite s) {
+[[nodiscard]] outcome run_file(const std::string& name, crypto::suite s, const gcm_engine& engine = {}) {
   outcome counts;
   const auto file = vectors(name);
   for (const auto& group : file["testGroups"]) {
-    for (const auto& v : group["tests"]) run(v, s, counts);
+    for (const auto& v : group["tests"]) run(v, s, engine, counts);
   }
   return counts;
 }
@@ -86,10 +86,15 @@ TEST_CASE("AES-256-GCM: wycheproof") {
     std::cout << "skip AES-256-GCM wycheproof: this processor has no AES instructions\n";
     return;
   }
-  const outcome counts = run_file("wycheproof_aes_gcm_test.json", suite::aes_256_gcm);
-  CHECK(counts.accepted == 39);
-  CHECK(counts.refused == 27);
-  CHECK(counts.other_nonce_size == 0);
+  const auto all_cases = [](const gcm_engine& engine) {
+    const outcome counts = run_file("wycheproof_aes_gcm_test.json", suite::aes_256_gcm, engine);
+    CHECK(counts.accepted == 39);
+    CHECK(counts.refused == 27);
+    CHECK(counts.other_nonce_size == 0);
+  };
+  all_cases({});
+  const gcm_engine fast = gcm_engine::choose(accelerator::on);
+  if (fast.accelerated()) all_cases(fast);
 }
 
 TEST_CASE("the nonce of a counter is four zero bytes and the counter, least byte first") {
@@ -98,17 +103,21 @@ TEST_CASE("the nonce of a counter is four zero bytes and the counter, least byte
 }
 
 TEST_CASE("a key's memory is wiped") {
-  for (const crypto::suite s : {suite::chacha20_poly1305, suite::aes_256_gcm}) {
-    if (!available(s)) continue;
-    // Padding and the suite's number may stay; nothing that was different before may.
+  const auto leaves_nothing = [](crypto::suite s, const gcm_engine& engine) {
+    // Padding and the kind of the schedule may stay; nothing that was different before may.
     alignas(cipher) std::array<std::uint8_t, sizeof(cipher)> memory{};
-    auto* key = new (memory.data()) cipher(s, secret_of(counting(32, 1)));
+    auto* key = new (memory.data()) cipher(s, secret_of(counting(32, 1)), engine);
     const auto changed = [&memory] {
       return std::count_if(memory.begin(), memory.end(), [](std::uint8_t byte) { return byte != 0; });
     };
     CHECK(changed() >= 32);
     std::destroy_at(key);
     CHECK(changed() <= 1);
+  };
+  leaves_nothing(suite::chacha20_poly1305, {});
+  if (available(suite::aes_256_gcm)) leaves_nothing(suite::aes_256_gcm, {});
+  if (const gcm_engine fast = gcm_engine::choose(accelerator::on); fast.accelerated()) {
+    leaves_nothing(suite::aes_256_gcm, fast);
   }
 }
 

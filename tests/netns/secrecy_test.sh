@@ -52,6 +52,13 @@ while b := c.recv(65536): open('$D/received.txt', 'ab').write(b)" &
 }
 case_of the_underlay_sees_no_plaintext
 
+# bench/identity_cipher.cpp carries this sentence into every program that it is linked into.
+the_program_has_no_cipher_that_does_not_encrypt() {
+  grep -q 'notice\[\] = "lanloom bench: this program does not encrypt"' "$here/../../bench/identity_cipher.cpp"
+  ! grep -qa 'lanloom bench: this program does not encrypt' "$LANLOOM"
+}
+case_of the_program_has_no_cipher_that_does_not_encrypt
+
 # ---- what mallory can do ---------------------------------------------------------------------------------------------
 
 # Nothing but kinds of refusal; `stale_handshake` is what a replayed initiation becomes.

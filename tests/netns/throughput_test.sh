@@ -11,6 +11,17 @@ two_hosts
 must up alpha beta
 must established alpha beta
 
+the_cipher_is_the_fastest_there_is_and_status_names_what_computes_it() {
+  local by=libsodium
+  if ldd "$LANLOOM" | grep -q libIPSec_MB && grep -qw avx2 /proc/cpuinfo; then by=ipsec-mb; fi
+  if ! grep -qw aes /proc/cpuinfo; then
+    same "cipher" "chacha20-poly1305 (libsodium)" "$(status_of alpha "s['peers'][0]['cipher']")"
+  else
+    same "cipher" "aes-256-gcm ($by)" "$(status_of alpha "s['peers'][0]['cipher']")"
+  fi
+}
+case_of the_cipher_is_the_fastest_there_is_and_status_names_what_computes_it
+
 # load WHAT IPERF3-ARGUMENT...: three seconds between n1 and n3.
 load() {
   local figure

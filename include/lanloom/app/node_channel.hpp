@@ -8,6 +8,7 @@
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
+#include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/crypto/keys.hpp>
 #include <lanloom/os/channel.hpp>
 #include <lanloom/os/sandbox.hpp>
@@ -46,6 +47,7 @@ struct node_setup {
   crypto::key_pair keys;
   std::optional<crypto::secret<32>> network_secret;
   std::uint8_t suites = 0;
+  crypto::accelerator accelerator = crypto::accelerator::automatic;
   std::uint16_t mtu = 1500;
   std::vector<std::array<std::uint8_t, 6>> own_macs;
   bool guard = false;  // the bridge has an uplink: loop probes and storm limit

@@ -58,6 +58,7 @@ struct self {
   std::uint8_t suites;  // bits we offer and accept
   std::uint16_t lan_mtu;
   std::uint64_t boot_id;
+  crypto::gcm_engine engine{};  // for the transport keys
 };
 
 // What a completed handshake gives: keys by direction, and what the peer said.
@@ -90,10 +91,12 @@ class initiation {
   [[nodiscard]] session_id index() const noexcept { return index_; }
 
  private:
-  initiation(crypto::noise_initiator&& noise, session_id index) noexcept : noise_(std::move(noise)), index_(index) {}
+  initiation(crypto::noise_initiator&& noise, session_id index, const crypto::gcm_engine& engine) noexcept
+      : noise_(std::move(noise)), index_(index), engine_(engine) {}
 
   crypto::noise_initiator noise_;
   session_id index_;
+  crypto::gcm_engine engine_;
   bool spent_ = false;
 };
 

@@ -24,6 +24,7 @@ struct node_config {
   std::uint16_t mtu = 1500;
   std::vector<wire::mac_address> own_macs;
   bool guard = false;  // this host's bridge reaches a LAN of others: loop probes and storm limit (guard.hpp)
+  crypto::gcm_engine engine{};
 };
 
 class node {

@@ -62,7 +62,7 @@ struct peer_status {
   crypto::public_key key;
   state now = state::idle;
   std::optional<endpoint> remote;
-  std::optional<crypto::suite> suite;
+  std::string_view cipher;  // of the session that sends, with what computes it; empty without one
   std::optional<duration> since_handshake;
   std::optional<duration> since_received;
   std::optional<std::uint16_t> lan_mtu;

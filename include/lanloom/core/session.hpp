@@ -70,6 +70,7 @@ class session {
   [[nodiscard]] const identity& who() const noexcept { return who_; }
   [[nodiscard]] duration age(time_point now) const noexcept { return now - who_.born; }
   [[nodiscard]] crypto::suite suite() const noexcept { return send_.suite(); }
+  [[nodiscard]] std::string_view cipher() const noexcept { return send_.name(); }
   // Whether the other side is known to have it: an initiator's from the start, a responder's from the first datagram.
   [[nodiscard]] bool confirmed() const noexcept { return confirmed_; }
   void confirm() noexcept { confirmed_ = true; }

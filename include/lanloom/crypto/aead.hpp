@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// aead.hpp - the two ciphers of transport data: ChaCha20-Poly1305 (RFC 8439) and AES-256-GCM, by libsodium.
+// aead.hpp - the two ciphers of transport data: ChaCha20-Poly1305 (RFC 8439) by libsodium, and AES-256-GCM by libsodium
+// or what gcm_engine chose.
 //
 // Nonce for both: 4 zero bytes || LE64(counter). Tag 16 bytes, behind the ciphertext. Never used with one counter
 // twice: that is the session's promise, not checked here. AES-256-GCM exists only where the processor has the
@@ -8,6 +9,7 @@
 #pragma once
 
 #include <lanloom/base/bytes.hpp>
+#include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/crypto/keys.hpp>
 
 #include <cstddef>
@@ -23,7 +25,6 @@ enum class suite : std::uint8_t { chacha20_poly1305 = 1, aes_256_gcm = 2 };  // 
 inline constexpr std::size_t tag_size = 16;
 
 [[nodiscard]] bool available(suite s) noexcept;
-[[nodiscard]] std::string_view to_string(suite s) noexcept;  // "aes-256-gcm (libsodium)"
 
 class cipher;  // src/crypto/cipher.hpp
 
@@ -38,7 +39,7 @@ class aead_key {
     std::uint8_t* sealed;
   };
 
-  aead_key(crypto::suite s, const secret<32>& key);  // REQUIRES available(s)
+  aead_key(crypto::suite s, const secret<32>& key, const gcm_engine& engine = {});  // REQUIRES available(s)
   aead_key(aead_key&&) noexcept;
   aead_key& operator=(aead_key&&) noexcept;
   ~aead_key();
@@ -59,6 +60,7 @@ class aead_key {
   [[nodiscard]] bool open(std::uint64_t counter, bytes_view associated, bytes_span sealed) const noexcept;
 
   [[nodiscard]] crypto::suite suite() const noexcept;
+  [[nodiscard]] std::string_view name() const noexcept;  // with what computes it: "aes-256-gcm (ipsec-mb)"
 
  private:
   using next_message = message (*)(void* context, std::size_t k) noexcept;

@@ -1,0 +1,271 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# compare.sh [--quick] [--rounds N] [--cells WORDS] [--candidates WORDS] [--out DIRECTORY] - lanloom beside VXLAN, fastd,
+# tinc, OpenVPN and a plain Python tunnel, turn by turn in one network of namespaces. One command, as root:
+#
+#   sudo bench/compare.sh              five rounds, about 25 minutes
+#   sudo bench/compare.sh --quick      one short round of everything, about 3 minutes: for a look, not for a claim
+#
+# The base cell is for all candidates at inner MTU 1400: one TCP stream, four streams, idle round trip, and what the
+# daemons of both hosts spent on the stream. Every other cell changes one thing, for lanloom, fastd and VXLAN (see
+# cells_of_factors below; CELLS in report.py says what each is). Writes compare.json, compare.md and the plots *.svg to DIRECTORY (build/bench) and prints the
+# table: medians with least and greatest. Absolute figures move with the machine and its load; compare inside one run.
+#
+# Both hosts and both ends of the load share this machine. What is missing (a partner that can be neither found nor
+# downloaded, a configuration this lanloom does not know) is named and left out. Everything lives in namespaces of its
+# own and goes with the process; see packaging/lab.sh.
+set -euo pipefail
+bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+usage() { sed -n '4s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+
+quick=no rounds='' out=$bench/../build/bench wanted_cells='' wanted_candidates=''
+arguments=("$@")
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=yes && shift && continue ;;
+    --rounds | --cells | --candidates | --out) [ $# -ge 2 ] || usage ;;
+    *) usage ;;
+  esac
+  case $1 in
+    --rounds) rounds=$2 ;;
+    --cells) wanted_cells=" $2 " ;;
+    --candidates) wanted_candidates=" $2 " ;;
+    --out) out=$2 ;;
+  esac
+  shift 2
+done
+cells_of_factors=(reverse bidirectional udp-64 udp-1200 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1)
+if [ "$quick" = yes ]; then
+  rounds=${rounds:-1} seconds=1.5 pings=60 load=1.5
+  wanted_cells=${wanted_cells:- base reverse bidirectional udp-64 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1 }
+else
+  rounds=${rounds:-5} seconds=3 pings=200 load=3
+fi
+
+# shellcheck source=packaging/lab.sh
+. "$bench/../packaging/lab.sh"
+# shellcheck source=bench/partners.sh
+. "$bench/partners.sh"
+# shellcheck source=bench/candidates.sh
+. "$bench/candidates.sh"
+for program in iperf3 ethtool nft ping python3 c++; do
+  command -v "$program" >/dev/null || { echo "compare.sh needs $program: packaging/quickstart.sh test  installs it" >&2; exit 1; }
+done
+if [ "$(id -u)" -eq 0 ]; then
+  mkdir -p "$out" "$lab_root/build/bench"
+  udp_load=$lab_root/build/bench/udp_load
+  if [ ! -x "$udp_load" ] || [ "$bench/udp_load.cpp" -nt "$udp_load" ]; then
+    c++ -std=c++20 -O2 -o "$udp_load" "$bench/udp_load.cpp" -pthread
+  fi
+  partner_find fastd fastd
+  partner_find tincd tinc
+  partner_find openvpn openvpn
+fi
+lab_private "${arguments[@]}"
+out=$(realpath "$out")
+# The same program without encryption: only where -DLANLOOM_BENCH=ON built it, never part of the product.
+identity_program=$lab_root/build/release/bench/lanloom_identity
+trap lab_down EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# ---- what is measured -------------------------------------------------------------------------------------------------
+
+no_offload=(tap_gso tap_uso udp_gso udp_gro)
+no_offload=("[offload]" "${no_offload[@]/%/ = \"off\"}")
+aes='cipher = "aes-256-gcm"'
+
+declare -A recipe=(
+  [lanloom]="lanloom 1400"
+  [lanloom-libsodium]="lanloom 1400"
+  [lanloom-chacha20]="lanloom 1400"
+  [lanloom-no-offload]="lanloom 1400"
+  [lanloom-identity]="lanloom 1400"
+  [vxlan]="vxlan 1400"
+  [fastd-salsa2012]="fastd 1400 salsa2012+umac"
+  [fastd-aes128]="fastd 1400 aes128-gcm"
+  [tinc]="tinc 1400"
+  [openvpn]="openvpn 1400"
+  [python]="python 1400"
+)
+base_candidates=(lanloom lanloom-libsodium lanloom-chacha20 lanloom-no-offload lanloom-identity vxlan fastd-salsa2012
+  fastd-aes128 tinc openvpn python)
+factor_candidates=(lanloom fastd-salsa2012 vxlan)
+for mtu in 1500 9000; do # the cells mtu-1500 and mtu-9000 need tunnels of their own
+  recipe[lanloom-$mtu]="lanloom $mtu"
+  recipe[fastd-salsa2012-$mtu]="fastd $mtu salsa2012+umac"
+  recipe[vxlan-$mtu]="vxlan $mtu"
+done
+
+lines_of() { # lines_of CANDIDATE: of lanloom's configuration, one an array element in `lines`
+  case $1 in
+    lanloom-libsodium) lines=("$aes" "[offload]" 'accelerator = "off"') ;;
+    lanloom-chacha20) lines=('cipher = "chacha20-poly1305"') ;;
+    lanloom-no-offload) lines=("${no_offload[@]}") ;;
+    *) lines=() ;;
+  esac
+}
+
+is_wanted() { # is_wanted WORD LIST
+  [ -z "$2" ] || [[ $2 == *" $1 "* ]]
+}
+
+# ---- the underlay -----------------------------------------------------------------------------------------------------
+
+# underlay whole|cut [LOSS OF 1000]: segmentation offload as a good NIC has it, or none; loss on arrival, of what is cut.
+underlay() {
+  local host state=on
+  if [ "$1" = cut ]; then state=off; fi
+  for host in A B; do
+    lab_on "$host" ethtool -K w0 tso "$state" gso "$state" tx-udp-segmentation "$state" >/dev/null 2>&1 || true
+    lab_on "$host" nft 'table inet bench_loss {}; delete table inet bench_loss'
+    if [ "${2:-0}" -gt 0 ]; then
+      lab_on "$host" nft "table inet bench_loss {
+        chain arrival {
+          type filter hook prerouting priority raw
+          iifname w0 numgen random mod 1000 < $2 counter drop
+        }
+      }"
+    fi
+  done
+}
+
+# ---- measuring: each adds lines "round cell candidate quantity figure" to the samples ---------------------------------
+
+samples=$lab_dir/samples
+: >"$samples"
+line=
+
+sample() { # sample QUANTITY FIGURE
+  [ -n "$2" ] || return 0
+  printf '%s\t%s\t%s\t%s\t%s\n' "$round" "$cell" "$candidate" "$1" "$2" >>"$samples"
+  line+=" ${1}=$2"
+}
+
+# cpu_of CANDIDATE: nanoseconds that its processes have run.
+cpu_of() {
+  local pid
+  for pid in $(candidate_pids "$1"); do cat /proc/"$pid"/task/*/schedstat 2>/dev/null || true; done | awk '{ s += $1 } END { printf "%d", s }'
+}
+
+stream() { # stream QUANTITY IPERF3-ARGUMENTS...
+  local quantity=$1 figures server before after
+  shift
+  lab_start "$to" "$lab_dir/iperf.server.log" iperf3 -s -1
+  server=$lab_pid
+  lab_wait_for 10 "iperf3 listens" lab_on "$to" sh -c 'ss -Hltn | grep -q :5201' || { lab_stop "$server" || true; return 0; }
+  before=$(cpu_of "$tunnel")
+  timeout 30 "${enter[@]}" iperf3 -C cubic -c "$address" -t "$seconds" -J "$@" >"$lab_dir/iperf.json" 2>/dev/null || true
+  after=$(cpu_of "$tunnel")
+  lab_stop "$server" 1 2>/dev/null || true
+  figures=$(python3 "$bench/report.py" iperf "$lab_dir/iperf.json" $((after - before))) || return 0
+  sample "$quantity" "${figures% *}"
+  if [ "$quantity" = stream_gbit ]; then sample cpu_s_per_gb "$(cut -d ' ' -f 2 <<<"$figures")"; fi
+}
+
+idle_rtt() {
+  sample rtt_ms "$(timeout 30 "${enter[@]}" ping -n -c "$pings" -i 0.005 "$address" 2>/dev/null | python3 "$bench/report.py" ping)"
+}
+
+udp() { # udp rate SIZE | udp rtt MBIT
+  local server figures=
+  lab_start "$to" "$lab_dir/udp_load.log" "$udp_load" serve 9000
+  server=$lab_pid
+  if lab_wait_for 10 "udp_load listens" lab_on "$to" sh -c 'ss -Hlun | grep -q :9000'; then
+    if [ "$1" = rate ]; then
+      figures=$(timeout 60 "${enter[@]}" "$udp_load" rate "$address" 9000 "$2" 2>>"$lab_dir/udp_load.log") || true
+      sample udp_per_second "$(sed -n 's/.*"per_second": \([0-9.]*\).*/\1/p' <<<"$figures")"
+    else
+      figures=$(timeout 60 "${enter[@]}" "$udp_load" rtt "$address" 9000 "$2" "$load" 2>>"$lab_dir/udp_load.log") || true
+      sample p50_ms "$(sed -n 's/.*"p50_ms": \([0-9.]*\).*/\1/p' <<<"$figures")"
+      sample p99_ms "$(sed -n 's/.*"p99_ms": \([0-9.]*\).*/\1/p' <<<"$figures")"
+      sample loss "$(sed -n 's/.*"loss": \([0-9.]*\).*/\1/p' <<<"$figures")"
+    fi
+  fi
+  lab_stop "$server" 2>/dev/null || true
+}
+
+measure() { # measure TUNNEL: cell and candidate are set
+  local from to address enter tunnel=$1
+  candidate_ends "$tunnel"
+  lab_enter "$from"
+  line=
+  case $cell in
+    base)
+      stream stream_gbit
+      stream streams4_gbit -P 4
+      idle_rtt
+      ;;
+    reverse) stream stream_gbit -R ;;
+    bidirectional) stream both_gbit --bidir ;;
+    udp-64) udp rate 64 ;;
+    udp-1200) udp rate 1200 ;;
+    rtt-500) udp rtt 500 ;;
+    *) stream stream_gbit ;;
+  esac
+  printf '%3d:%02d  round %s of %s  %-14s %-20s%s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$round" "$rounds" "$cell" "$candidate" "${line:- nothing crossed}"
+}
+
+# ---- bringing up ------------------------------------------------------------------------------------------------------
+
+up=' '
+bring_up() { # bring_up CANDIDATE
+  local words lines=()
+  if [ "$1" = lanloom-identity ] && [ ! -x "$identity_program" ]; then return 0; fi
+  read -ra words <<<"${recipe[$1]}"
+  lines_of "$1"
+  if candidate_up "$1" "${words[@]}" "${lines[@]}" 2>"$lab_dir/up.log"; then
+    up+="$1 "
+  else
+    printf 'without %s: %s\n' "$1" "$(tail -n 1 "$lab_dir/up.log" | sed "s|^$lab_dir/[^ ]*: ||")" | tee -a "$lab_dir/notes"
+  fi
+}
+
+lab_up
+wire_up
+echo "bringing up ..."
+for candidate in "${base_candidates[@]}"; do
+  if is_wanted "$candidate" "$wanted_candidates"; then bring_up "$candidate"; fi
+done
+for candidate in "${factor_candidates[@]}"; do
+  is_wanted "$candidate" "$wanted_candidates" || continue
+  for mtu in 1500 9000; do
+    if is_wanted "mtu-$mtu" "$wanted_cells"; then bring_up "$candidate-$mtu"; fi
+  done
+done
+
+for candidate in "${base_candidates[@]}"; do
+  if [[ $up == *" $candidate "* ]] && [ "${candidate%%-*}" = lanloom ] && [ "$candidate" != lanloom-identity ]; then
+    cipher=$(lab_on A "$LANLOOM" status "c${number[$candidate]}" --json | python3 -c "import json, sys; print(json.load(sys.stdin)['peers'][0]['cipher'])") || continue
+    echo "$candidate: $cipher" | tee -a "$lab_dir/notes"
+  fi
+done
+for ((round = 1; round <= rounds; round++)); do
+  for cell in base "${cells_of_factors[@]}"; do
+    is_wanted "$cell" "$wanted_cells" || continue
+    if [ "$cell" = base ]; then candidates=("${base_candidates[@]}"); else candidates=("${factor_candidates[@]}"); fi
+    case $cell in
+      no-gso) underlay cut ;;
+      loss-0.1) underlay cut 1 ;;
+      loss-1) underlay cut 10 ;;
+      *) underlay whole ;;
+    esac
+    for candidate in "${candidates[@]}"; do
+      tunnel=$candidate
+      if [[ $cell == mtu-* ]]; then tunnel=$candidate-${cell#mtu-}; fi
+      if [[ $up == *" $tunnel "* ]]; then measure "$tunnel"; fi
+    done
+  done
+done
+underlay whole
+
+# ---- the report -------------------------------------------------------------------------------------------------------
+
+touch "$lab_dir/notes"
+commit=$(git -C "$lab_root" -c safe.directory="$lab_root" rev-parse --short HEAD 2>/dev/null || echo unknown)
+python3 "$bench/report.py" write "$samples" "$out" "$commit" "$quick" "$lab_dir/notes"
+python3 -B "$bench/plot.py" "$out/compare.json" "$out"
+echo
+cat "$out/compare.md"
+echo "took $((SECONDS / 60)) min $((SECONDS % 60)) s; figures and plots: $out"
