@@ -35,6 +35,7 @@ struct start_message {
   bool has_network_secret = false;
   std::uint8_t suites = 0;
   std::uint16_t mtu = 0;
+  offload_setup offloads;
   std::uint32_t peers = 0;
   std::uint32_t macs = 0;
   std::array<std::array<std::uint8_t, 6>, max_macs> own_macs{};
@@ -103,6 +104,7 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
   if (setup.network_secret) copy_key(start.network_secret, *setup.network_secret);
   start.suites = setup.suites;
   start.mtu = setup.mtu;
+  start.offloads = setup.offloads;
   start.peers = static_cast<std::uint32_t>(setup.peers.size());
   start.macs = static_cast<std::uint32_t>(std::min(setup.own_macs.size(), max_macs));
   std::copy_n(setup.own_macs.begin(), start.macs, start.own_macs.begin());
@@ -141,6 +143,7 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
   if (start.has_network_secret) setup.network_secret.emplace(start.network_secret);
   setup.suites = start.suites;
   setup.mtu = start.mtu;
+  setup.offloads = start.offloads;
   setup.own_macs.assign(start.own_macs.begin(), start.own_macs.begin() + std::min<std::size_t>(start.macs, max_macs));
   const std::uint32_t peers = start.peers;
   crypto::wipe(memory_of(start));

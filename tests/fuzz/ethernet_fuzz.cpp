@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ethernet_fuzz.cpp - frames, and checksum positions anywhere: four bytes of the input say start and offset.
+#include <lanloom/wire/checksum.hpp>
 #include <lanloom/wire/ethernet.hpp>
 
 #include <algorithm>

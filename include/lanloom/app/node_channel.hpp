@@ -7,7 +7,7 @@
 // Keys in messages are wiped by whoever is done with them.
 #pragma once
 
-#include <lanloom/base/endpoint.hpp>
+#include <lanloom/base/super_frame.hpp>
 #include <lanloom/crypto/keys.hpp>
 #include <lanloom/os/channel.hpp>
 #include <lanloom/os/sandbox.hpp>
@@ -23,6 +23,15 @@
 
 namespace lanloom::app {
 
+// What may be left to the kernel: the configuration's word, and what the self-tests found.
+struct offload_setup {
+  tap_offloads from_tap = all_tap_offloads;  // to ask of the TAP
+  tap_offloads to_tap = all_tap_offloads;    // to write to it; nothing where its other side takes whole frames only
+  bool udp_gso = true;
+  bool udp_gro = true;
+  bool operator==(const offload_setup&) const = default;
+};
+
 // Everything of the configuration that the node may know.
 struct node_setup {
   std::string instance;
@@ -36,6 +45,7 @@ struct node_setup {
   std::uint8_t suites = 0;
   std::uint16_t mtu = 1500;
   std::vector<std::array<std::uint8_t, 6>> own_macs;
+  offload_setup offloads;
 
   struct peer {
     std::string name;
