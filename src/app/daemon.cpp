@@ -3,6 +3,7 @@
 #include <lanloom/app/daemon.hpp>
 #include <lanloom/app/log.hpp>
 #include <lanloom/app/node_channel.hpp>
+#include <lanloom/app/segment_gate.hpp>
 #include <lanloom/app/status.hpp>
 #include <lanloom/core/node.hpp>
 #include <lanloom/os/clock.hpp>
@@ -30,7 +31,9 @@ using descriptor = asio::posix::stream_descriptor;
 namespace {
 
 constexpr int frames_per_turn = 64;
+constexpr std::size_t bytes_per_turn = 256 * 1024;
 constexpr int batches_per_turn = 4;
+constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
 constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
 
 core::node make_core_node(const node_setup& setup, instant at) {
@@ -85,7 +88,9 @@ class daemon {
   void end_turn();
   void carry_out();
   void send_trains();
+  void send_train(const core::outbox::train& train);
   void write_frames();
+  void on_tap_write(const offload& meta, std::errc error);
   void log_notice(const core::outbox::notice& n) const;
   void arm_timer();
   void work();
@@ -101,6 +106,11 @@ class daemon {
   core::outbox out_;
   os::receive_batch batch_;
   std::vector<std::uint8_t> frame_room_;
+  tap_offloads from_tap_;
+  tap_offloads to_tap_;
+  std::array<unsigned, 6> refused_{};  // by gso_kind
+  segment_gate gate_;
+  time_point now_{};  // of this turn
   descriptor tap_ready_;
   descriptor udp_ready_;
   descriptor keeper_ready_;
@@ -121,6 +131,9 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       node_(make_core_node(setup_, {started_, os::wall_now()})),
       out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
       frame_room_(frame_headroom + os::tap::max_frame),
+      from_tap_(tap_.set_offloads(setup_.offloads.from_tap)),
+      to_tap_(setup_.offloads.to_tap),
+      gate_(setup_.peers.size()),
       tap_ready_(io, tap_.duplicate().release()),
       udp_ready_(io, udp_.duplicate().release()),
       keeper_ready_(io, duplicate_of(keeper_)),
@@ -130,7 +143,10 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
         if (path == "/v1/status") return text_of(status_json(setup_, node_, started_, now));
         if (path == "/v1/fdb") return fdb_json(setup_, node_, now);
         return std::nullopt;
-      }) {}
+      }) {
+  node_.set_tap_offloads(to_tap_);
+  if (!udp_.set_coalescing(setup_.offloads.udp_gro) && setup_.offloads.udp_gro) setup_.offloads.udp_gro = false;
+}
 
 int daemon::run() {
   wait_for_tap();
@@ -157,8 +173,9 @@ void daemon::wait_for_tap() {
 }
 
 void daemon::on_tap_ready() {
-  const time_point now = os::monotonic_now();
-  for (int i = 0; i < frames_per_turn; ++i) {
+  now_ = os::monotonic_now();
+  std::size_t bytes = 0;
+  for (int i = 0; i < frames_per_turn && bytes < bytes_per_turn; ++i) {
     super_frame frame;
     const std::errc error = tap_.read(frame_room_, frame);
     if (error == std::errc::resource_unavailable_try_again) {
@@ -172,7 +189,8 @@ void daemon::on_tap_ready() {
     } else if (error != std::errc{}) {
       return fail("TAP " + setup_.tap, error);
     } else {
-      node_.on_frame(frame, now, out_);
+      bytes += frame.bytes.size();
+      node_.on_frame(frame, now_, out_);
       if (out_.is_filling()) carry_out();
     }
   }
@@ -189,19 +207,16 @@ void daemon::wait_for_udp() {
 }
 
 void daemon::on_udp_ready() {
-  const time_point now = os::monotonic_now();
+  now_ = os::monotonic_now();
   for (int i = 0; i < batches_per_turn; ++i) {
     std::errc error{};
-    const auto trains = batch_.receive(udp_, error);
-    if (trains.empty()) {
+    const auto batch = batch_.receive(udp_, error);
+    if (batch.empty()) {
       end_turn();
       if (error == std::errc::resource_unavailable_try_again || error == std::errc::interrupted) return wait_for_udp();
       return fail("UDP socket " + setup_.listen, error);
     }
-    for (const os::received& r : trains) {
-      node_.on_datagrams(r.train, r.from, now, out_);
-      if (out_.is_filling()) carry_out();
-    }
+    node_.on_datagrams(batch, now_, out_);
     carry_out();  // frames borrow the batch
   }
   end_turn();
@@ -253,30 +268,58 @@ void daemon::carry_out() {
 }
 
 void daemon::send_trains() {
-  for (const auto& train : out_.trains()) {
-    const os::sent done = udp_.send(train.to, train.bytes, train.stride);
-    if (done.error == std::errc{}) continue;
-    const std::size_t all = (train.bytes.size() + train.stride - 1) / train.stride;
-    drop reason = drop::send_refused;
-    if (done.error == std::errc::resource_unavailable_try_again || done.error == std::errc::no_buffer_space) {
-      reason = drop::send_buffer_full;
-    } else if (done.error == std::errc::message_size) {
-      reason = drop::send_too_large;
-      node_.on_too_large(train.peer, train.stride);
+  for (const auto& train : out_.trains()) send_train(train);
+}
+
+void daemon::send_train(const core::outbox::train& train) {
+  const bool segmented = setup_.offloads.udp_gso && gate_.is_open(train.peer.value, now_);
+  os::sent done = udp_.send(train.to, train.bytes, train.stride, segmented);
+  if (done.segmented && (done.error == std::errc::io_error || done.error == std::errc::invalid_argument)) {
+    const std::size_t before = done.datagrams;
+    done = udp_.send(train.to, train.bytes.subspan(before * train.stride), train.stride, false);
+    // A path that is too narrow is refused one by one as well, and is no reason to give up.
+    if (done.datagrams > 0 && gate_.close(train.peer.value, now_)) {
+      spdlog::warn("{}: the kernel does not cut datagrams on the way to {}; they are sent one by one, which is slower",
+                   setup_.peers[train.peer.value].name, to_string(train.to));
     }
-    node_.on_lost(reason, all - done.datagrams);
+    done.datagrams += before;
   }
+  if (done.error == std::errc{}) return;
+  const std::size_t all = (train.bytes.size() + train.stride - 1) / train.stride;
+  drop reason = drop::send_refused;
+  if (done.error == std::errc::resource_unavailable_try_again || done.error == std::errc::no_buffer_space) {
+    reason = drop::send_buffer_full;
+  } else if (done.error == std::errc::message_size) {
+    reason = drop::send_too_large;
+    node_.on_too_large(train.peer, std::min(train.stride, train.bytes.size()));
+  }
+  node_.on_lost(reason, all - done.datagrams);
 }
 
 void daemon::write_frames() {
   for (const auto& frame : out_.frames()) {
     const std::errc error = tap_.write(frame.meta, frame.slices);
-    if (error == std::errc{}) continue;
-    drop reason = drop::tap_refused;
-    if (error == std::errc::io_error) reason = drop::tap_down;
-    if (error == std::errc::resource_unavailable_try_again) reason = drop::tap_buffer_full;
-    node_.on_lost(reason, 1);
+    if (error != std::errc{} || frame.meta.gso != gso_kind::none) on_tap_write(frame.meta, error);
   }
+}
+
+void daemon::on_tap_write(const offload& meta, std::errc error) {
+  unsigned& refused = refused_[static_cast<std::size_t>(meta.gso)];
+  if (error == std::errc{}) {
+    refused = 0;
+    return;
+  }
+  drop reason = drop::tap_refused;
+  if (error == std::errc::io_error) reason = drop::tap_down;
+  if (error == std::errc::resource_unavailable_try_again) reason = drop::tap_buffer_full;
+  node_.on_lost(reason, 1);
+  if (error != std::errc::invalid_argument || meta.gso == gso_kind::none || ++refused < refusals_to_believe) return;
+  if (meta.gso == gso_kind::tcp4) to_tap_.tcp4 = false;
+  if (meta.gso == gso_kind::tcp6) to_tap_.tcp6 = false;
+  if (meta.gso == gso_kind::udp) to_tap_.udp = false;
+  node_.set_tap_offloads(to_tap_);
+  spdlog::warn("TAP {} refuses {} packets that are not segmented; from now on we segment them, which is slower",
+               setup_.tap, meta.gso == gso_kind::udp ? "UDP" : "TCP");
 }
 
 void daemon::log_notice(const core::outbox::notice& n) const {

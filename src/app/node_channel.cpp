@@ -40,6 +40,7 @@ struct start_message {
   crypto::accelerator accelerator = crypto::accelerator::automatic;
   std::uint16_t mtu = 0;
   bool guard = false;
+  offload_setup offloads;
   std::uint32_t peers = 0;
   std::uint32_t macs = 0;
   std::array<std::array<std::uint8_t, 6>, max_macs> own_macs{};
@@ -123,6 +124,7 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
   start.accelerator = setup.accelerator;
   start.mtu = setup.mtu;
   start.guard = setup.guard;
+  start.offloads = setup.offloads;
   start.peers = static_cast<std::uint32_t>(setup.peers.size());
   start.macs = static_cast<std::uint32_t>(std::min(setup.own_macs.size(), max_macs));
   std::copy_n(setup.own_macs.begin(), start.macs, start.own_macs.begin());
@@ -164,6 +166,7 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
   setup.accelerator = start.accelerator;
   setup.mtu = start.mtu;
   setup.guard = start.guard;
+  setup.offloads = start.offloads;
   setup.own_macs.assign(start.own_macs.begin(), start.own_macs.begin() + std::min<std::size_t>(start.macs, max_macs));
   const std::uint32_t peers = start.peers;
   crypto::wipe(memory_of(start));

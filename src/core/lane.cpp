@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lanloom/core/lane.hpp>
 
+#include <lanloom/core/sealing.hpp>
 #include <lanloom/crypto/random.hpp>
 
 #include <algorithm>
@@ -40,6 +41,7 @@ lane::lane(std::size_t peers, std::uint16_t mtu, std::vector<wire::mac_address> 
       places_(std::bit_ceil(std::max<std::size_t>(peers, 1) * places_per_peer)),
       fdb_(source),
       reassembly_(max_frame_),
+      scratch_(frame_headroom + max_frame_),
       staging_(peers) {
   events_.reserve(max_events);
   std::sort(own_.begin(), own_.end());
@@ -57,84 +59,40 @@ drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) n
   const auto header = wire::parse_ethernet(frame.bytes);
   if (!header) return drop::short_frame;
   if (const auto end = guard_stops_leaving(frame.bytes, now)) return *end;
-  if (frame.meta.gso != gso_kind::none) return drop::bad_offload;
-  if (frame.bytes.size() > max_frame_) return drop::long_frame;
-  if (frame.meta.partial_checksum &&
-      !wire::complete_checksum(frame.bytes, frame.meta.checksum_start, frame.meta.checksum_offset)) {
-    return drop::bad_offload;
-  }
+  outgoing parsed;
+  if (const drop refused = parse_outgoing(frame, max_frame_, parsed); refused != drop::none) return refused;
   if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
   fdb_.learn(header->source, header->vlan, local_port, now);
 
   if (!header->destination.is_group()) {
     if (const auto where = fdb_.lookup(header->destination, header->vlan, now)) {
       if (!where->peer) return drop::local_destination;
-      return send_frame(*where->peer, frame.bytes, true, now, out);
+      return send_frame(*where->peer, parsed, true, now, out);
     }
   }
   if (guard_ && !guard_->storms().may_leave(header->destination, now)) return drop::storm_limited;
+  parsed.flooded = links_.size() > 1;
   for (std::size_t i = 0; i < links_.size(); ++i) {
-    drops_.count(send_frame(peer_id{static_cast<std::uint16_t>(i)}, frame.bytes, false, now, out));
+    drops_.count(send_frame(peer_id{static_cast<std::uint16_t>(i)}, parsed, false, now, out));
   }
   return drop::none;
 }
 
-drop lane::send_frame(peer_id peer, bytes_span frame, bool may_wait, time_point now, outbox& out) noexcept {
+drop lane::send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept {
   link& to = links_[peer.value];
   session* under = find_mutable(to.sending);
-  if (under != nullptr && under->can_send(now, wire::max_fragments))
-    return seal_frame(to, *under, peer, frame, now, out);
-  want(peer);
-  if (!may_wait) return drop::no_session;
-  drops_.count(drop::staging_full, staging_.push(peer, frame));
-  return drop::none;
-}
-
-drop lane::seal_frame(link& to, session& under, peer_id peer, bytes_span frame, time_point now, outbox& out) noexcept {
-  const std::size_t room = capacity(*to.remote, to.path_mtu);
-  std::size_t stride = 0;
-  std::size_t used = 0;
-
-  if (wire::frames_header_size + frame.size() <= room) {
-    stride = wire::frames_header_size + frame.size() + wire::data_overhead;
-    const bytes_span sealed = out.room(stride);
-    if (sealed.empty()) return drop::outbox_full;
-    used = under.seal(1, sealed, stride, [&](std::size_t) noexcept {
-      std::uint8_t* record = frame.data() - wire::frames_header_size;
-      wire::format_frames_header(std::span<std::uint8_t, wire::frames_header_size>(record, wire::frames_header_size),
-                                 static_cast<std::uint16_t>(frame.size()));
-      return bytes_view(record, wire::frames_header_size + frame.size());
-    });
-  } else {
-    const std::size_t most = room - wire::fragment_header_size;
-    const std::size_t slice = (frame.size() - 1) / ((frame.size() + most - 1) / most) + 1;
-    const std::size_t count = (frame.size() + slice - 1) / slice;
-    if (count > wire::max_fragments) return drop::long_frame;
-    stride = wire::fragment_header_size + slice + wire::data_overhead;
-    const bytes_span sealed = out.room(count * stride);
-    if (sealed.empty()) return drop::outbox_full;
-    // Each slice's header is stamped over the tail of the slice before it, which is sealed by then; the bytes are put
-    // back because a flood sends the frame to further peers.
-    std::array<std::uint8_t, wire::fragment_header_size> covered{};
-    std::uint8_t* stamped = nullptr;
-    const auto uncover = [&]() noexcept {
-      if (stamped != nullptr) std::copy(covered.begin(), covered.end(), stamped);
-    };
-    used = under.seal(count, sealed, stride, [&](std::size_t k) noexcept {
-      uncover();
-      stamped = frame.data() + k * slice - wire::fragment_header_size;
-      std::copy_n(stamped, covered.size(), covered.begin());
-      wire::format_fragment_header(std::span<std::uint8_t, wire::fragment_header_size>(stamped, covered.size()),
-                                   static_cast<std::uint8_t>(k), static_cast<std::uint8_t>(count));
-      return bytes_view(stamped, wire::fragment_header_size + std::min(slice, frame.size() - k * slice));
-    });
-    uncover();
+  const std::size_t room = under == nullptr ? 0 : capacity(*to.remote, to.path_mtu);
+  if (under == nullptr || !under->can_send(now, sealing::datagrams_of(frame, room))) {
+    want(peer);
+    if (!may_wait) return drop::no_session;
+    drops_.count(drop::staging_full, staging_.push(peer, {frame.bytes, frame.meta}));
+    return drop::none;
   }
-
-  out.push_train(*to.remote, peer, used, stride);
+  sealing to_peer(*under, *to.remote, room, out, bytes_span(scratch_).subspan(frame_headroom));
+  if (const drop lost = to_peer.seal(frame); lost != drop::none) return lost;
   to.counters.tx_frames += 1;
-  to.counters.tx_bytes += frame.size();
-  after_sending(to, under, peer, true, now);
+  to.counters.tx_bytes += frame.bytes.size();
+  after_sending(to, *under, peer, true, now);
   return drop::none;
 }
 
@@ -171,8 +129,11 @@ bool lane::send_record(peer_id peer, const endpoint& to, bytes_view record, time
 
 bool lane::send_staged(peer_id peer, time_point now, outbox& out) noexcept {
   if (staging_.empty(peer)) return false;
-  for (auto& waited : staging_.take(peer)) {
-    drops_.count(send_frame(peer, bytes_span(waited).subspan(frame_headroom), false, now, out));
+  for (staging::waiting& waited : staging_.take(peer)) {
+    outgoing parsed;
+    drop lost = parse_outgoing({bytes_span(waited.bytes).subspan(frame_headroom), waited.meta}, max_frame_, parsed);
+    if (lost == drop::none) lost = send_frame(peer, parsed, false, now, out);
+    drops_.count(lost);
   }
   return true;
 }
@@ -189,13 +150,16 @@ void lane::on_too_large(peer_id peer, std::size_t size) noexcept {
 
 // ---- in: underlay to TAP
 
-void lane::on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out) noexcept {
-  bytes_span rest = train.bytes;
-  do {
-    const bytes_span datagram = rest.first(std::min(train.stride, rest.size()));
-    rest = rest.subspan(datagram.size());
-    drops_.count(on_datagram(datagram, from, now, out));
-  } while (!rest.empty());
+void lane::on_datagrams(std::span<const received> batch, time_point now, outbox& out) noexcept {
+  for (const received& one : batch) {
+    bytes_span rest = one.train.bytes;
+    do {
+      const bytes_span datagram = rest.first(std::min(one.train.stride, rest.size()));
+      rest = rest.subspan(datagram.size());
+      drops_.count(on_datagram(datagram, one.from, now, out));
+    } while (!rest.empty());
+  }
+  deliver_runs(now, out);
 }
 
 drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now, outbox& out) noexcept {
@@ -235,12 +199,15 @@ drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now
 drop lane::on_record(const addressed& from, bytes_view plain, time_point now, outbox& out) noexcept {
   wire::record record = wire::parse_record(plain);
   link& l = links_[from.peer.value];
-  const bool is_payload =
-      std::holds_alternative<wire::frames_view>(record) || std::holds_alternative<wire::fragment_view>(record);
+  const auto* segment = std::get_if<wire::train_view>(&record);
+  const bool is_payload = segment != nullptr || std::holds_alternative<wire::frames_view>(record) ||
+                          std::holds_alternative<wire::fragment_view>(record);
   if (is_payload && !l.owed_since) {
     l.owed_since = now;
     wake_at(now + passive_keepalive);
   }
+  if (segment != nullptr) return on_segment(from, *segment, now, out);
+  deliver_runs(now, out);  // what came before stays before
   if (auto* frames = std::get_if<wire::frames_view>(&record)) {
     while (const auto frame = frames->next()) drops_.count(deliver(from.peer, *frame, now, out));
     return frames->failed() ? drop::bad_record : drop::none;
@@ -271,6 +238,35 @@ drop lane::on_record(const addressed& from, bytes_view plain, time_point now, ou
   return std::holds_alternative<wire::keepalive>(record) ? drop::none : drop::bad_record;
 }
 
+drop lane::on_segment(const addressed& from, const wire::train_view& segment, time_point now, outbox& out) noexcept {
+  if (segment.index > from.counter) return drop::bad_record;
+  if (runs_.full()) deliver_runs(now, out);
+  const wire::packet* known = runs_.known(segment);
+  const auto packet = known != nullptr ? std::optional(*known) : wire::examine_headers(segment);
+  if (!packet) return drop::bad_record;
+  const auto size = wire::segment_size(segment, *packet);
+  if (!size) return drop::bad_record;
+  if (segment.headers.size() + *size > max_frame_) return drop::long_frame;
+  runs_.push({from.session, from.peer, from.counter, segment, *packet, *size});
+  return drop::none;
+}
+
+void lane::deliver_runs(time_point now, outbox& out) noexcept {
+  if (runs_.empty()) return;
+  runs_.take_all([&](runs::run run) noexcept { drops_.count(deliver_run(run, now, out), run.size()); });
+}
+
+drop lane::deliver_run(runs::run run, time_point now, outbox& out) noexcept {
+  const auto header = wire::parse_ethernet(run.front().view.headers);
+  if (const drop refused = check_arrived(header); refused != drop::none) return refused;
+  if (const auto end = guard_stops_entering(run.front().peer, run.front().view.headers, *header, now)) return *end;
+  if (const drop lost = write_run(run, tap_offloads_, out); lost != drop::none) return lost;
+  std::size_t bytes = run.front().view.headers.size();
+  for (const runs::segment& one : run) bytes += one.view.payload.size();
+  delivered(run.front().peer, *header, bytes, now);
+  return drop::none;
+}
+
 drop lane::on_fragment(const addressed& from, const wire::fragment_view& fragment, time_point now,
                        outbox& out) noexcept {
   if (fragment.index > from.counter) return drop::bad_record;
@@ -286,20 +282,29 @@ drop lane::on_fragment(const addressed& from, const wire::fragment_view& fragmen
 
 drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) noexcept {
   const auto header = wire::parse_ethernet(frame);
-  if (!header) return drop::short_frame;
+  if (const drop refused = check_arrived(header); refused != drop::none) return refused;
   if (frame.size() > max_frame_) return drop::long_frame;
+  if (const auto end = guard_stops_entering(peer, frame, *header, now)) return *end;
+  if (!out.push_frame({}, std::array{frame})) return drop::outbox_full;
+  delivered(peer, *header, frame.size(), now);
+  return drop::none;
+}
+
+drop lane::check_arrived(const std::optional<wire::ethernet_header>& header) const noexcept {
+  if (!header) return drop::short_frame;
   if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
   if (std::binary_search(own_.begin(), own_.end(), header->source)) return drop::own_source;
   if (wire::is_pause(header->destination)) return drop::reserved_destination;
-  if (const auto end = guard_stops_entering(peer, frame, *header, now)) return *end;
-  if (!out.push_frame({}, std::array{frame})) return drop::outbox_full;
-  fdb_.learn(header->source, header->vlan, port{peer}, now);
+  return drop::none;
+}
+
+void lane::delivered(peer_id peer, const wire::ethernet_header& header, std::size_t bytes, time_point now) noexcept {
+  fdb_.learn(header.source, header.vlan, port{peer}, now);
   traffic& counters = links_[peer.value].counters;
   counters.rx_frames += 1;
-  counters.rx_bytes += frame.size();
+  counters.rx_bytes += bytes;
   tap_.rx_frames += 1;
-  tap_.rx_bytes += frame.size();
-  return drop::none;
+  tap_.rx_bytes += bytes;
 }
 
 // ---- the guard, where there is one

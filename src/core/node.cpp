@@ -46,8 +46,8 @@ void node::on_frame(const super_frame& frame, time_point now, outbox& out) {
   settle(now, out);
 }
 
-void node::on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out) {
-  lane_.on_datagrams(train, from, now, out);
+void node::on_datagrams(std::span<const received> batch, time_point now, outbox& out) {
+  lane_.on_datagrams(batch, now, out);
   settle(now, out);
 }
 

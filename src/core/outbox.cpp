@@ -45,7 +45,7 @@ void outbox::push_notice(notice::kind what, peer_id peer, const endpoint& where)
 }
 
 bool outbox::is_filling() const noexcept {
-  return used_ > arena_bytes_ / 2 || trains_.size() > max_trains / 2 || slices_.size() > max_slices / 2;
+  return used_ > warm_bytes || trains_.size() > max_trains / 2 || slices_.size() > max_slices / 2;
 }
 
 void outbox::clear() noexcept {

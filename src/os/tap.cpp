@@ -87,6 +87,24 @@ unique_fd tap::duplicate() const {
   return copy;
 }
 
+tap_offloads tap::set_offloads(const tap_offloads& wanted) noexcept {
+  tap_offloads asked = wanted;
+  if (!asked.checksum) asked = {};
+  for (;;) {
+    unsigned long mask = asked.checksum ? virtio::offload_checksum : 0;
+    if (asked.tcp4) mask |= virtio::offload_tso4;
+    if (asked.tcp6) mask |= virtio::offload_tso6;
+    if (asked.tcp4 || asked.tcp6) mask |= virtio::offload_tso_ecn;
+    if (asked.udp) mask |= virtio::offload_uso;
+    if (::ioctl(fd_.get(), TUNSETOFFLOAD, mask) == 0 || mask == 0) return asked;
+    if (asked.udp) {
+      asked.udp = false;
+    } else {
+      asked = {};
+    }
+  }
+}
+
 std::errc tap::read(bytes_span room, super_frame& out) noexcept {
   assert(room.size() > frame_headroom);
   const bytes_span frame = room.subspan(frame_headroom);

@@ -17,7 +17,9 @@ namespace lanloom::os {
 namespace {
 
 constexpr int buffer_size = 4 << 20;
-constexpr int gro_segment_size = 104;  // UDP_GRO, which older <netinet/udp.h> lack
+// UDP_SEGMENT and UDP_GRO, which older <netinet/udp.h> lack.
+constexpr int option_segment = 103;
+constexpr int option_coalesce = 104;
 
 std::errc last_error() noexcept { return static_cast<std::errc>(errno); }
 
@@ -102,7 +104,7 @@ struct control_room {
 datagram_train to_train(msghdr& message, std::size_t size) noexcept {
   datagram_train train{{static_cast<std::uint8_t*>(message.msg_iov->iov_base), size}, size};
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != gro_segment_size) continue;
+    if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != option_coalesce) continue;
     int segment = 0;
     std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
     if (segment > 0 && static_cast<std::size_t>(segment) < size) train.stride = static_cast<std::size_t>(segment);
@@ -158,23 +160,48 @@ std::errc udp_socket::receive(bytes_span slot, endpoint& from, datagram_train& o
   return {};
 }
 
-sent udp_socket::send(const endpoint& to, bytes_view bytes, std::size_t stride) noexcept {
+bool udp_socket::set_coalescing(bool on) noexcept {
+  const int value = on ? 1 : 0;
+  return ::setsockopt(fd_.get(), IPPROTO_UDP, option_coalesce, &value, sizeof value) == 0;
+}
+
+sent udp_socket::send(const endpoint& to, bytes_view bytes, std::size_t stride, bool segmented) noexcept {
   assert(stride > 0);
   if (!v6_ && !to.is_v4()) return {0, std::errc::network_unreachable};
-  const socket_address target = to_socket_address(to, v6_);
-  const auto* address = reinterpret_cast<const sockaddr*>(&target.storage);
+  socket_address target = to_socket_address(to, v6_);
+  iovec part{};
+  msghdr message{};
+  message.msg_name = &target.storage;
+  message.msg_namelen = target.size;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+  const std::size_t most = segmented ? std::clamp<std::size_t>(max_call_bytes / stride, 1, max_segments) : 1;
   sent done;
   do {
-    const bytes_view datagram = bytes.first(std::min(stride, bytes.size()));
+    const bytes_view now = bytes.first(std::min(most * stride, bytes.size()));
+    const bool several = now.size() > stride;
+    part = {const_cast<std::uint8_t*>(now.data()), now.size()};  // only read, but iovec has no const
+    message.msg_control = several ? control.data() : nullptr;
+    message.msg_controllen = several ? control.size() : 0;
+    if (several) {
+      cmsghdr* const c = CMSG_FIRSTHDR(&message);
+      c->cmsg_level = IPPROTO_UDP;
+      c->cmsg_type = option_segment;
+      c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
+      const auto size = static_cast<std::uint16_t>(stride);
+      std::memcpy(CMSG_DATA(c), &size, sizeof size);
+    }
     ssize_t n = 0;
-    do n = ::sendto(fd_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL, address, target.size);
+    do n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0) {
       done.error = last_error();
+      done.segmented = several;
       return done;
     }
-    ++done.datagrams;
-    bytes = bytes.subspan(datagram.size());
+    done.datagrams += std::max<std::size_t>((now.size() + stride - 1) / stride, 1);
+    bytes = bytes.subspan(now.size());
   } while (!bytes.empty());
   return done;
 }

@@ -29,4 +29,12 @@ inline constexpr std::uint8_t gso_tcp6 = 4;
 inline constexpr std::uint8_t gso_udp_l4 = 5;
 inline constexpr std::uint8_t gso_ecn = 0x80;  // a bit beside the type
 
+// TUNSETOFFLOAD: what may be handed to us. The kernel refuses a mask with a bit it does not know (USO: before 6.2), and
+// one USO bit without the other.
+inline constexpr unsigned long offload_checksum = 0x01;
+inline constexpr unsigned long offload_tso4 = 0x02;
+inline constexpr unsigned long offload_tso6 = 0x04;
+inline constexpr unsigned long offload_tso_ecn = 0x08;
+inline constexpr unsigned long offload_uso = 0x20 | 0x40;
+
 }  // namespace lanloom::os::virtio

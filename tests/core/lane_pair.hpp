@@ -42,7 +42,11 @@ struct side {
   }
   void arrive(bytes datagram, const endpoint& from, time_point now = begun) {
     kept.push_back(std::move(datagram));  // delivered frames borrow it
-    l.on_datagrams({kept.back(), kept.back().size()}, from, now, out);
+    arrive_train({kept.back(), kept.back().size()}, from, now);
+  }
+  void arrive_train(const datagram_train& train, const endpoint& from, time_point now = begun) {
+    const received one{from, train};
+    l.on_datagrams(std::span(&one, 1), now, out);
   }
   // Takes what is to be sent, datagram by datagram.
   std::vector<bytes> datagrams() {

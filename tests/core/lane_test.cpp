@@ -337,7 +337,7 @@ TEST_CASE("lane: more handshakes in one turn than are kept") {
     cookie[1] = 1;
     train.insert(train.end(), cookie.begin(), cookie.end());
   }
-  p.b.l.on_datagrams({train, wire::cookie_reply_size}, p.a.at, begun, p.b.out);
+  p.b.arrive_train({train, wire::cookie_reply_size}, p.a.at);
   p.b.expect_only(drop::handshake_queue_full, 3);
   CHECK(p.b.events(kind::handshake) == lane::max_events);
 }

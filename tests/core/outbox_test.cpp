@@ -72,11 +72,11 @@ TEST_CASE("outbox: no more trains, slices or notices than are kept") {
   CHECK(out.push_frame({}, slices));
 }
 
-TEST_CASE("outbox: it says when it is half full") {
+TEST_CASE("outbox: it says when to carry things out, long before it is full") {
   outbox out;
   CHECK_FALSE(out.is_filling());
-  REQUIRE(!out.room(outbox::min_arena / 2 + 1).empty());
-  out.push_train(somewhere, {}, outbox::min_arena / 2, 1000);
+  REQUIRE(!out.room(outbox::warm_bytes + 1).empty());
+  out.push_train(somewhere, {}, outbox::warm_bytes, 1000);
   CHECK_FALSE(out.is_filling());
   static_cast<void>(out.keep(1));
   CHECK(out.is_filling());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ethernet_fuzz.cpp - frames, loop probes, and checksum positions anywhere: four bytes of the input say start and
 // offset.
+#include <lanloom/wire/checksum.hpp>
+#include <lanloom/wire/ethernet.hpp>
 #include <lanloom/wire/probe.hpp>
 
 #include <algorithm>

@@ -33,6 +33,18 @@ struct checker {
     }
     require(used <= plain.size() && view.failed() == (used != plain.size()));
   }
+  void operator()(const train_view& t) const {
+    require(t.index < t.count && t.count <= max_train_segments && (t.gso == gso_kind::none) == (t.count == 1));
+    require(train_header_size + t.headers.size() + t.payload.size() == plain.size());
+    std::array<std::uint8_t, train_header_size> head{};
+    format_train_header(head, t.gso, t.ecn, t.index, t.count, t.headers.size());
+    starts_with(head);
+    const auto of = examine_headers(t);
+    if (!of) return;
+    require(of->ip < of->transport && of->transport < of->payload && of->payload == t.headers.size());
+    const auto size = segment_size(t, *of);
+    if (size && t.count > 1) require(*size * (t.count - 1U) < of->stated && of->stated <= *size * t.count);
+  }
   void operator()(const fragment_view& f) const {
     require(f.count >= 2 && f.count <= max_fragments && f.index < f.count && !f.slice.empty());
     require(f.slice.size() + fragment_header_size == plain.size());

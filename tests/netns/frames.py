@@ -8,6 +8,7 @@ frames.py tagged FROM TO                  frames with an 802.1Q tag, and with tw
 frames.py groups FROM TO ADDRESS          ARP, IPv4 and IPv6 multicast from ADDRESS; ARP is answered
 frames.py broadcast FROM NEAR FAR         every broadcast once at NEAR and FAR, and none back at FROM
 """
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -26,16 +27,27 @@ SIOCGIFHWADDR = 0x8927
 DEADLINE = 10  # seconds
 
 
+@contextlib.contextmanager
+def enter(netns):
+    """What is made inside belongs to that network namespace; and what is made afterwards, too."""
+    with open(netns, encoding="ascii") as f:
+        if ctypes.CDLL(None, use_errno=True).setns(f.fileno(), 0) != 0:
+            raise OSError(ctypes.get_errno(), f"enter {netns}")
+    yield
+
+
 class port:
     """A packet socket on an interface of another network namespace."""
 
+    options = ()
+
     def __init__(self, place):
-        netns, interface = place.split(":")
+        self.netns, interface = place.split(":")
         self.place = interface
-        with open(netns, encoding="ascii") as f:
-            if ctypes.CDLL(None, use_errno=True).setns(f.fileno(), 0) != 0:
-                raise OSError(ctypes.get_errno(), f"enter {netns}")
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        with enter(self.netns):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        for option in self.options:
+            self.socket.setsockopt(*option)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.socket.bind((interface, ETH_P_ALL))

@@ -137,15 +137,19 @@ place_of() {
   esac
 }
 
-frames() { # frames CASE COMMAND:INTERFACE...: see frames.py
-  local words=() word
+frames() { between_places frames.py "$@"; } # frames CASE COMMAND:INTERFACE...: see frames.py
+supers() { between_places supers.py "$@"; } # supers CASE COMMAND:INTERFACE...: see supers.py
+
+between_places() {
+  local program=$1 words=() word
+  shift
   for word in "$@"; do
     case $word in
       *:*) words+=("$(place_of "${word%%:*}"):${word#*:}") ;;
       *) words+=("$word") ;;
     esac
   done
-  python3 "$here/frames.py" "${words[@]}"
+  python3 "$here/$program" "${words[@]}"
 }
 
 # The two hosts with the files of conf/two-hosts and fresh keys, and 203.0.113.7 in the world outside.

@@ -39,9 +39,11 @@ sizes_up_to_9000_cross_a_path_of_1500() {
 case_of sizes_up_to_9000_cross_a_path_of_1500
 
 every_datagram_fits_the_path() {
+  alpha ip link set u0 gso_max_segs 1 # the kernel cuts what is sent before the capture sees it
   capture path outside underlay udp port 4780
   pings_of n1 10.5.0.31 9000
   end_capture path
+  alpha ip link set u0 gso_max_segs 65535
   if [ "$(counts path)" -lt 42 ]; then fail "only $(counts path) datagrams for six packets of 9000 bytes"; fi
   same "datagrams over 1500 bytes" 0 "$(counts path 'ip[2:2] > 1500')"
   same "datagrams cut by IP" 0 "$(counts path 'ip[6:2] & 0x3fff != 0')"

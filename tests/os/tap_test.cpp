@@ -237,9 +237,9 @@ TEST_CASE("tap: a frame that fills the room is whole, a longer one is refused, a
   CHECK(device.read(room, frame) == std::errc::resource_unavailable_try_again);
 }
 
-TEST_CASE("tap: write puts the header in front of the slices, at most 65 of them") {
+TEST_CASE("tap: write puts the header in front of the slices, at most 129 of them") {
   auto [device, kernel] = fake_device::make();
-  const auto bytes = frame_of(130);
+  const auto bytes = frame_of(258);
   std::vector<bytes_view> slices;
   for (std::size_t i = 0; i < tap::max_slices; ++i) slices.push_back(bytes_view(bytes).subspan(i * 2, 2));
   const offload udp{.partial_checksum = true,
@@ -254,10 +254,27 @@ TEST_CASE("tap: write puts the header in front of the slices, at most 65 of them
   expected.insert(expected.end(), bytes.begin(), bytes.end());
   std::vector<std::uint8_t> got(1000);
   const ssize_t n = ::recv(kernel.get(), got.data(), got.size(), 0);
-  REQUIRE(n == 140);
-  got.resize(140);
+  REQUIRE(n == 268);
+  got.resize(268);
   CHECK(got == expected);
 
   slices.push_back(bytes_view(bytes).first(1));
   CHECK(device.write(udp, slices) == std::errc::argument_list_too_long);
+}
+
+TEST_CASE("tap: offloads are what was asked for, as far as the kernel goes, and can be taken back") {
+  const auto failure = in_network([] {
+    tap device = tap::open("vtap0");
+    const tap_offloads all = device.set_offloads(all_tap_offloads);
+    EXPECT(all.checksum);
+    EXPECT(all.tcp4);
+    EXPECT(all.tcp6);
+    const tap_offloads some{true, true, false, false};
+    EXPECT(device.set_offloads(some) == some);
+    EXPECT(device.set_offloads({false, true, true, true}) == tap_offloads{});  // nothing goes without checksums
+    EXPECT(device.set_offloads({}) == tap_offloads{});
+  });
+  CHECK(failure == "");
+  tap no_device(make_pipe().first);
+  CHECK(no_device.set_offloads(all_tap_offloads) == tap_offloads{});
 }

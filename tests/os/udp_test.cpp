@@ -301,3 +301,59 @@ TEST_CASE("udp: what the kernel coalesced comes with the stride it says") {
   });
   CHECK(failure == "");
 }
+
+TEST_CASE("udp: a train goes in as few calls as 64 datagrams and 65507 bytes allow, and comes coalesced") {
+  const auto failure = in_network([] {
+    udp_socket to = udp_socket::open(at("[::]:4780"));
+    udp_socket from = udp_socket::open(at("127.0.0.1:0"));
+    EXPECT(to.set_coalescing(true));
+    struct row {
+      std::size_t bytes, stride;
+      std::vector<std::size_t> calls;
+    };
+    const row rows[] = {{1000, 1000, {1000}},
+                        {1001, 1000, {1001}},
+                        {44 * 1472 + 3000, 1472, {44 * 1472, 3000}},
+                        {64 * 100, 100, {6400}},
+                        {64 * 100 + 1, 100, {6400, 1}},
+                        {65000, 65000, {65000}}};
+    for (const row& r : rows) {
+      const auto bytes = bytes_of(r.bytes);
+      const sent done = from.send(at("127.0.0.1:4780"), bytes, r.stride, true);
+      EXPECT(done.error == std::errc{});
+      EXPECT(done.datagrams == (r.bytes + r.stride - 1) / r.stride);
+      std::vector<std::uint8_t> got;
+      for (const std::size_t expected : r.calls) {
+        EXPECT(readable(to.fd(), std::chrono::seconds(5)));
+        std::vector<std::uint8_t> slot(udp_socket::slot_size);
+        received one;
+        EXPECT(to.receive(slot, one.from, one.train) == std::errc{});
+        EXPECT(one.train.bytes.size() == expected);
+        EXPECT(one.train.stride == std::min(r.stride, expected));
+        got.insert(got.end(), one.train.bytes.begin(), one.train.bytes.end());
+      }
+      EXPECT(got == bytes);
+    }
+    EXPECT(to.set_coalescing(false));
+    EXPECT(from.send(at("127.0.0.1:4780"), bytes_of(200), 100, true).datagrams == 2);
+    EXPECT(readable(to.fd(), std::chrono::seconds(5)));
+    std::vector<std::uint8_t> slot(udp_socket::slot_size);
+    received one;
+    EXPECT(to.receive(slot, one.from, one.train) == std::errc{});
+    EXPECT(one.train.bytes.size() == 100);
+  });
+  CHECK(failure == "");
+}
+
+TEST_CASE("udp: a path too narrow for a train is said to be that, for a whole call") {
+  const auto failure = in_network([] {
+    set_mtu("lo", 1300);
+    udp_socket from = udp_socket::open(at("127.0.0.1:0"));
+    const sent done = from.send(at("127.0.0.1:4780"), bytes_of(2800), 1400, true);
+    EXPECT(done.datagrams == 0);
+    EXPECT(done.segmented);
+    // Kernels up to 6.13 say the latter.
+    EXPECT(done.error == std::errc::message_size || done.error == std::errc::invalid_argument);
+  });
+  CHECK(failure == "");
+}

@@ -3,7 +3,7 @@
 
 #include <lanloom/wire/record.hpp>
 
-#include "wire/hex.hpp"
+#include "wire/packets.hpp"
 
 using namespace lanloom;
 using namespace lanloom::wire;
@@ -46,7 +46,7 @@ walk_result walk(const bytes& plain) {
 
 TEST_CASE("records: nothing is a keepalive") { CHECK(is<keepalive>(parse_record({}))); }
 
-TEST_CASE("records: first bytes other than 10, 30 and 40 are bad, trains included") {
+TEST_CASE("records: first bytes other than 10, 2x, 30 and 40 are bad") {
   for (int first = 0; first < 256; ++first) {
     bytes plain(40, 0);
     plain[0] = static_cast<std::uint8_t>(first);
@@ -57,7 +57,9 @@ TEST_CASE("records: first bytes other than 10, 30 and 40 are bad, trains include
     CHECK(is<frames_view>(r) == (first == 0x10));
     CHECK(is<fragment_view>(r) == (first == 0x30));
     CHECK(is<unknown_control>(r) == (first == 0x40));
-    CHECK(is<bad_record>(r) == (first != 0x10 && first != 0x30 && first != 0x40));
+    const bool train = first == 0x21 || first == 0x24 || first == 0x25 || first == 0x29 || first == 0x2c;
+    CHECK(is<train_view>(r) == train);
+    CHECK(is<bad_record>(r) == (first != 0x10 && !train && first != 0x30 && first != 0x40));
     CHECK(is<bad_record>(parse_record(bytes{static_cast<std::uint8_t>(first)})));
   }
 }
@@ -249,4 +251,92 @@ TEST_CASE("records: what format writes, as hex, and parsed back") {
   format_forget(bytes_span(b).first<forget_size>());
   CHECK(to_hex(b) == "4004");
   CHECK(is<forget>(parse_record(b)));
+}
+
+TEST_CASE("train: header bytes, and what they may say") {
+  const auto is_train = [](const char* text) { return is<train_view>(parse_record(hex(text))); };
+  CHECK(is_train("20 00 01 00"));
+  CHECK(is_train("21 00 02 01 ff"));
+  CHECK(is_train("2c 7f 80 00 aa"));
+  CHECK(is_train("25 01 02 00 aa"));
+  CHECK_FALSE(is_train("20 00 01"));        // cut
+  CHECK_FALSE(is_train("21 00 02 02 ff"));  // headers cut
+  CHECK_FALSE(is_train("22 00 02 00"));     // a gso that does not exist
+  CHECK_FALSE(is_train("28 00 01 00"));     // ecn without TCP
+  CHECK_FALSE(is_train("2d 00 02 00"));
+  CHECK_FALSE(is_train("21 02 02 00"));  // index
+  CHECK_FALSE(is_train("21 00 00 00"));
+  CHECK_FALSE(is_train("21 00 81 00"));  // 129
+  CHECK_FALSE(is_train("21 00 01 00"));  // one segment is no train
+  CHECK_FALSE(is_train("20 00 02 00"));  // two are
+
+  for (const gso_kind gso : {gso_kind::none, gso_kind::tcp4, gso_kind::tcp6, gso_kind::udp}) {
+    for (const bool ecn : {false, true}) {
+      if (ecn && gso != gso_kind::tcp4 && gso != gso_kind::tcp6) continue;
+      const auto count = static_cast<std::uint8_t>(gso == gso_kind::none ? 1 : 100);
+      const auto index = static_cast<std::uint8_t>(count - 1);
+      bytes plain(train_header_size);
+      format_train_header(std::span<std::uint8_t, train_header_size>(plain.data(), train_header_size), gso, ecn, index,
+                          count, 3);
+      const auto r = parse_record(plain + bytes{1, 2, 3, 4, 5});
+      REQUIRE(is<train_view>(r));
+      const auto& view = std::get<train_view>(r);
+      CHECK(view.gso == gso);
+      CHECK(view.ecn == ecn);
+      CHECK(view.index == index);
+      CHECK(view.count == count);
+      CHECK(view.headers.size() == 3);
+      CHECK(view.payload.size() == 2);
+    }
+  }
+}
+
+TEST_CASE("train: headers end where they are said to, and are of the kind they are said to be") {
+  recipe r;
+  for (const bool v4 : {true, false}) {
+    for (const bool tcp : {true, false}) {
+      r.v4 = v4;
+      r.tcp = tcp;
+      const bytes frame = make(r);
+      const auto good = [&](gso_kind gso, std::size_t length) {
+        const bytes_view f(frame);
+        return examine_headers({gso, false, 0, 2, f.first(length), f.subspan(length)}).has_value();
+      };
+      CHECK(good(gso_kind::none, r.headers()));
+      CHECK(good(gso_kind::tcp4, r.headers()) == (v4 && tcp));
+      CHECK(good(gso_kind::tcp6, r.headers()) == (!v4 && tcp));
+      CHECK(good(gso_kind::udp, r.headers()) == !tcp);
+      CHECK_FALSE(good(gso_kind::none, r.headers() - 1));
+      CHECK_FALSE(good(gso_kind::none, r.headers() + 1));
+    }
+  }
+}
+
+TEST_CASE("train: the size of segments follows from one of them, or there is no such train") {
+  const bytes filler(2000);
+  // Every payload and size up to 30: what a sender makes is accepted, and nothing else gives that size.
+  for (std::size_t stated = 1; stated <= 30; ++stated) {
+    packet p;
+    p.stated = stated;
+    for (std::size_t here = 0; here <= 31; ++here) {
+      const auto payload = bytes_view(filler).first(here);
+      const auto alone = segment_size({gso_kind::none, false, 0, 1, {}, payload}, p);
+      CHECK(alone == (here >= stated ? std::optional(here) : std::nullopt));
+      for (std::uint8_t count = 2; count <= 31; ++count) {
+        for (std::uint8_t index = 0; index < count; ++index) {
+          std::optional<std::size_t> expected;
+          for (std::size_t size = 1; size < stated; ++size) {
+            if ((stated + size - 1) / size != count) continue;
+            const std::size_t mine = index + 1U < count ? size : stated - size * (count - 1U);
+            if (mine == here) expected = size;
+          }
+          const auto got = segment_size({gso_kind::tcp4, false, index, count, {}, payload}, p);
+          REQUIRE(got == expected);
+        }
+      }
+    }
+  }
+  packet p;
+  p.stated = 0;
+  CHECK(segment_size({gso_kind::none, false, 0, 1, {}, {}}, p) == std::optional<std::size_t>(0));
 }

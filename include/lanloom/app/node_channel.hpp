@@ -9,6 +9,7 @@
 
 #include <lanloom/base/endpoint.hpp>
 #include <lanloom/crypto/gcm_engine.hpp>
+#include <lanloom/base/super_frame.hpp>
 #include <lanloom/crypto/keys.hpp>
 #include <lanloom/os/channel.hpp>
 #include <lanloom/os/sandbox.hpp>
@@ -35,6 +36,15 @@ struct host_report {
   int log_level = 0;                  // spdlog's
 };
 
+// What may be left to the kernel: the configuration's word, and what the self-tests found.
+struct offload_setup {
+  tap_offloads from_tap = all_tap_offloads;  // to ask of the TAP
+  tap_offloads to_tap = all_tap_offloads;    // to write to it; nothing where its other side takes whole frames only
+  bool udp_gso = true;
+  bool udp_gro = true;
+  bool operator==(const offload_setup&) const = default;
+};
+
 // Everything of the configuration that the node may know.
 struct node_setup {
   std::string instance;
@@ -51,6 +61,7 @@ struct node_setup {
   std::uint16_t mtu = 1500;
   std::vector<std::array<std::uint8_t, 6>> own_macs;
   bool guard = false;  // the bridge has an uplink: loop probes and storm limit
+  offload_setup offloads;
 
   struct peer {
     std::string name;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <lanloom/base/bytes.hpp>
+#include <lanloom/base/endpoint.hpp>
 
 #include <cstdint>
 
@@ -24,6 +25,30 @@ struct offload {
   bool operator==(const offload&) const = default;
 };
 
+// What a TAP takes beside whole frames with complete checksums.
+struct tap_offloads {
+  bool checksum = false;  // partial checksums; the others need it
+  bool tcp4 = false;
+  bool tcp6 = false;
+  bool udp = false;
+
+  [[nodiscard]] bool takes(gso_kind kind) const noexcept {
+    switch (kind) {
+      case gso_kind::none:
+        return true;
+      case gso_kind::tcp4:
+        return checksum && tcp4;
+      case gso_kind::tcp6:
+        return checksum && tcp6;
+      case gso_kind::udp:
+        return checksum && udp;
+    }
+    return false;
+  }
+  bool operator==(const tap_offloads&) const = default;
+};
+inline constexpr tap_offloads all_tap_offloads{true, true, true, true};
+
 // Bytes that stay writable in front of a frame handed to core, for headers.
 inline constexpr std::size_t frame_headroom = 128;
 
@@ -39,6 +64,12 @@ struct super_frame {
 struct datagram_train {
   bytes_span bytes;
   std::size_t stride = 0;
+};
+
+// A train with where it came from. What one system call brings is a batch of these.
+struct received {
+  endpoint from;
+  datagram_train train;
 };
 
 }  // namespace lanloom

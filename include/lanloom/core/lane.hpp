@@ -16,7 +16,9 @@
 #include <lanloom/core/fdb.hpp>
 #include <lanloom/core/guard.hpp>
 #include <lanloom/core/outbox.hpp>
+#include <lanloom/core/outgoing.hpp>
 #include <lanloom/core/reassembly.hpp>
+#include <lanloom/core/runs.hpp>
 #include <lanloom/core/session.hpp>
 #include <lanloom/core/staging.hpp>
 #include <lanloom/wire/record.hpp>
@@ -26,6 +28,7 @@
 
 namespace lanloom::core {
 
+// A super-frame counts as one frame, as the kernel counts it.
 struct traffic {
   std::uint64_t rx_frames = 0, rx_bytes = 0;  // towards this host
   std::uint64_t tx_frames = 0, tx_bytes = 0;
@@ -72,10 +75,14 @@ class lane {
 
   // Inputs.
   void on_frame(const super_frame& frame, time_point now, outbox& out) noexcept;
-  void on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out) noexcept;
+  // One batch: the segments it brings leave in it, and nothing of it is kept.
+  void on_datagrams(std::span<const received> batch, time_point now, outbox& out) noexcept;
   void on_timer(time_point now, outbox& out) noexcept;
   // The kernel said that a datagram of `size` bytes to this peer is larger than its path.
   void on_too_large(peer_id peer, std::size_t size) noexcept;
+
+  // What the TAP takes. At first everything.
+  void set_tap_offloads(const tap_offloads& taken) noexcept { tap_offloads_ = taken; }
 
   // Commands of node.
   [[nodiscard]] session_id reserve(peer_id peer, crypto::random& source) noexcept;
@@ -123,14 +130,18 @@ class lane {
                                            time_point now) noexcept;
 
   drop switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept;
-  drop send_frame(peer_id peer, bytes_span frame, bool may_wait, time_point now, outbox& out) noexcept;
-  drop seal_frame(link& to, session& under, peer_id peer, bytes_span frame, time_point now, outbox& out) noexcept;
+  drop send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept;
   void after_sending(link& to, const session& under, peer_id peer, bool is_payload, time_point now) noexcept;
 
   drop on_datagram(bytes_span datagram, const endpoint& from, time_point now, outbox& out) noexcept;
   drop on_record(const addressed& from, bytes_view plain, time_point now, outbox& out) noexcept;
+  drop on_segment(const addressed& from, const wire::train_view& segment, time_point now, outbox& out) noexcept;
+  void deliver_runs(time_point now, outbox& out) noexcept;
+  drop deliver_run(runs::run run, time_point now, outbox& out) noexcept;
   drop on_fragment(const addressed& from, const wire::fragment_view& fragment, time_point now, outbox& out) noexcept;
   drop deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) noexcept;
+  drop check_arrived(const std::optional<wire::ethernet_header>& header) const noexcept;
+  void delivered(peer_id peer, const wire::ethernet_header& header, std::size_t bytes, time_point now) noexcept;
 
   [[nodiscard]] session* find_mutable(session_id id) noexcept;
   void want(peer_id peer) noexcept;
@@ -143,6 +154,9 @@ class lane {
   std::vector<place> places_;  // size is a power of two
   fdb fdb_;
   reassembly reassembly_;
+  runs runs_;
+  tap_offloads tap_offloads_ = all_tap_offloads;
+  std::vector<std::uint8_t> scratch_;  // one frame with headroom
   staging staging_;
   std::unique_ptr<guard> guard_;  // none: off
   std::vector<event> events_;

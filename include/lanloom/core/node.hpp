@@ -46,12 +46,17 @@ class node {
 
   // Inputs.
   void on_frame(const super_frame& frame, time_point now, outbox& out);
-  void on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out);
+  void on_datagrams(std::span<const received> batch, time_point now, outbox& out);
+  void on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out) {
+    const received one{from, train};
+    on_datagrams(std::span(&one, 1), now, out);
+  }
   void on_timer(instant at, outbox& out);
   void on_too_large(peer_id peer, std::size_t size) noexcept { lane_.on_too_large(peer, size); }
   void on_lost(drop reason, std::uint64_t packets) noexcept { lane_.drops().count(reason, packets); }
 
   // Commands.
+  void set_tap_offloads(const tap_offloads& taken) noexcept { lane_.set_tap_offloads(taken); }
   bool work(instant at, outbox& out);  // computes one waiting handshake; whether more wait
   void say_bye(time_point now, outbox& out);
 

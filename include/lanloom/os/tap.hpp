@@ -21,7 +21,7 @@ class tap {
  public:
   // A frame as the kernel makes it: 65535 bytes of IP behind an Ethernet header with two VLAN tags.
   static constexpr std::size_t max_frame = 65557;
-  static constexpr std::size_t max_slices = 65;
+  static constexpr std::size_t max_slices = 129;  // headers, and the segments of a train
 
   // Creates the interface. Refuses (EBUSY) a name that exists already, whoever made it. Needs CAP_NET_ADMIN.
   [[nodiscard]] static tap open(const std::string& name);
@@ -30,6 +30,10 @@ class tap {
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
   [[nodiscard]] unique_fd duplicate() const;  // throws std::system_error
+
+  // Asks the kernel to hand over frames unfinished, as far as `wanted` and this kernel go; a new one begins with
+  // nothing. Returns what it agreed to.
+  [[nodiscard]] tap_offloads set_offloads(const tap_offloads& wanted) noexcept;
 
   // One frame into room[frame_headroom..]; `out` borrows room. REQUIRES room.size() > frame_headroom.
   // resource_unavailable_try_again: nothing to read. protocol_error: a virtio header that `offload` cannot express

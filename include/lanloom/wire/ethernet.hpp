@@ -31,8 +31,4 @@ struct ethernet_header {
 // 01-80-C2-00-00-00, IEEE 802.1D bridge group address: the spanning tree.
 [[nodiscard]] bool is_bpdu(const mac_address& destination) noexcept;
 
-// Finishes a partial checksum (RFC 1071): sums frame[start, end) and stores the complement at start + offset; a result of
-// zero is stored as 0xFFFF for UDP's sake. False when the positions do not lie in the frame.
-[[nodiscard]] bool complete_checksum(bytes_span frame, std::size_t start, std::size_t offset) noexcept;
-
 }  // namespace lanloom::wire
