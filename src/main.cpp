@@ -7,6 +7,7 @@
 #include <lanloom/app/commands.hpp>
 #include <lanloom/app/config_error.hpp>
 #include <lanloom/app/control.hpp>
+#include <lanloom/app/doctor.hpp>
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/keeper.hpp>
 #include <lanloom/crypto/keys.hpp>
@@ -37,6 +38,7 @@ struct arguments {
   bool quiet = false;
   app::status_options status;
   app::attach_options attach;
+  app::doctor_options doctor;
 };
 
 // Somebody's variable that is not set.
@@ -163,6 +165,15 @@ class command_line {
         add("fdb", "MAC addresses, where they live, and their age", [this] { return app::fdb(a_.word, a_.json); });
     fdb->add_option("INSTANCE", a_.word, "default: the only running instance")->check(not_empty());
     fdb->add_flag("--json", a_.json, "print JSON");
+
+    auto* doctor = add("doctor", "find what silently breaks an overlay on this host, and print the cure", [this] {
+      a_.doctor.json = a_.json;
+      return app::doctor(a_.word, a_.doctor);
+    });
+    doctor->add_option("CONFIG|INSTANCE", a_.word, "default: the only running instance, else the host alone")
+        ->check(not_empty());
+    doctor->add_flag("--json", a_.json, "print JSON");
+    doctor->add_flag("--fix", a_.doctor.fix, "apply the cures that `lanloom down` undoes");
   }
 
   CLI::App cli_{"lanloom weaves the Linux bridges of many hosts into one Ethernet.", "lanloom"};

@@ -35,7 +35,7 @@ declare -A links=(
 world='^(cerrno|condition_variable|csignal|cstdio|ctime|filesystem|fstream|future|iostream|mutex|semaphore|shared_mutex|stop_token|thread)$'
 
 # What os and app may include of the system beside <linux/…>, <sys/…>, <net/…>, <netinet/…> and <arpa/…>.
-system="dirent.h fcntl.h grp.h ifaddrs.h netdb.h poll.h pwd.h sched.h signal.h spawn.h syslog.h termios.h time.h unistd.h"
+system="dirent.h fcntl.h fnmatch.h grp.h ifaddrs.h netdb.h poll.h pwd.h sched.h signal.h spawn.h syslog.h termios.h time.h unistd.h"
 
 longest=550
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder.hpp"
 
-#include "firewall.hpp"
 #include "forwarding.hpp"
 
 #include <lanloom/app/host.hpp>
+#include <lanloom/app/host_view.hpp>
 #include <lanloom/os/netns.hpp>
 #include <lanloom/os/nft.hpp>
 #include <lanloom/os/ovs.hpp>
@@ -110,7 +110,9 @@ void builder::operator()(const enable_forwarding& s) { switch_forwarding_on(s.v6
 
 void builder::operator()(const accept_forwards& s) {
   log_.append(accepted_forwards{s.bridge});
-  insert_acceptance(s.bridge, mark_of(instance_));
+  for (const auto& f : forwards_of(s, instance_)) {
+    if (lacks_bridge_forwards(f)) allow_bridge_forwards(f);
+  }
 }
 
 void builder::operator()(const correct_link& c) {

@@ -105,7 +105,7 @@ void control_server::close(const connection& done) {
 
 std::string control_path(std::string_view instance) { return instance_directory / (std::string(instance) + ".sock"); }
 
-os::unique_fd connect_control(const std::string& path) {
+os::unique_fd connect_control(const std::string& path, std::chrono::seconds patience) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) os::throw_errno(path, ENAMETOOLONG);
@@ -113,7 +113,7 @@ os::unique_fd connect_control(const std::string& path) {
   os::unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) os::throw_errno("open a unix socket");
   // With a full backlog connect waits as long as a send would.
-  const timeval limit{request_deadline.count(), 0};
+  const timeval limit{patience.count(), 0};
   if (::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) os::throw_errno(path);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
   if (errno == ENOENT || errno == ECONNREFUSED) return {};
@@ -122,8 +122,8 @@ os::unique_fd connect_control(const std::string& path) {
   os::throw_errno(path);
 }
 
-std::string ask(const std::string& socket, std::string_view path) {
-  os::unique_fd fd = connect_control(socket);
+std::string ask(const std::string& socket, std::string_view path, std::chrono::seconds patience) {
+  os::unique_fd fd = connect_control(socket, patience);
   if (!fd) {
     throw not_running(std::filesystem::path(socket).stem().string() + " does not run here; start it with `lanloom up`");
   }
@@ -137,7 +137,7 @@ std::string ask(const std::string& socket, std::string_view path) {
   http::response_parser<http::string_body> parser;
   parser.body_limit(max_answer);
   beast::error_code outcome = asio::error::would_block;
-  connection.expires_after(request_deadline);
+  connection.expires_after(patience);
   http::async_write(connection, request, [&](beast::error_code written, std::size_t) {
     if (written) {
       outcome = written;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <lanloom/app/bridge_forwards.hpp>
 #include <lanloom/app/host.hpp>
 
 #include "forwarding.hpp"
@@ -54,6 +55,10 @@ undo_report host::undo(bool force) {
   for (const bool v6 : {true, false}) {
     refused[v6 ? 1 : 0] = !succeeded(report, [&] { undo_forwarding(journal_file_, log, v6, report); });
   }
+  // Without an entry too: `doctor --fix` inserts them.
+  succeeded(report, [&] {
+    if (withdraw_bridge_forwards(instance_) > 0) report.removed.emplace_back("accepting rules of iptables");
+  });
   const auto entries = log.entries();  // what was cut short has more lines now
   remover remove(instance_, force, entries, report);
   std::vector<journal_entry> remaining;

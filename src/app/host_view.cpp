@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lanloom/app/host_view.hpp>
 
-#include "firewall.hpp"
 #include "forwarding.hpp"
 
 #include <lanloom/os/netns.hpp>
@@ -47,7 +46,7 @@ std::set<std::string> names_of(const plan& p, const std::vector<journal_entry>& 
 
 struct special_reader {
   host_view& view;
-  const std::string mark;
+  const std::string instance;
 
   void operator()(const create_bridge& s) const {
     view.bridge_takes_adverts = os::read_sysctl("net/ipv6/conf/" + s.name + "/accept_ra").value_or("0") != "0";
@@ -59,11 +58,22 @@ struct special_reader {
     if (!s.ovs) return;
     if (auto bridge = os::ovs_bridge_of(s.port)) view.ovs_bridge_of.insert_or_assign(s.port, std::move(*bridge));
   }
-  void operator()(const accept_forwards& s) const { view.forwards_accepted = app::forwards_accepted(s.bridge, mark); }
+  void operator()(const accept_forwards& s) const {
+    view.forwards_accepted = true;
+    for (const auto& f : forwards_of(s, instance)) {
+      if (lacks_bridge_forwards(f)) view.forwards_accepted = false;
+    }
+  }
   template <class Step>
   void operator()(const Step&) const {}
 };
 }  // namespace
+
+std::vector<bridge_forwards> forwards_of(const accept_forwards& s, const std::string& instance) {
+  const std::vector<std::string> any{"+"};
+  const std::vector<std::string> none;
+  return {{instance, s.bridge, false, s.routed.v4 ? any : none}, {instance, s.bridge, true, s.routed.v6 ? any : none}};
+}
 
 const link_view* place_view::find(std::string_view name) const noexcept {
   for (const auto& l : links) {
@@ -89,7 +99,7 @@ host_view read_host(const plan& p, const std::vector<journal_entry>& entries) {
   view.here = read_place(kernel, 0);
   for (const auto& name : names_of(p, entries)) read_netns(name, view);
   view.forwards = forwarded_now();
-  const special_reader read{view, mark_of(p.instance)};
+  const special_reader read{view, p.instance};
   for (const auto& s : p.steps) std::visit(read, s);
   return view;
 }

@@ -4,6 +4,7 @@
 
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
+#include <lanloom/app/doctor.hpp>
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/instance_directory.hpp>
 #include <lanloom/app/keeper.hpp>
@@ -269,6 +270,7 @@ int keeper::run(node_descriptors descriptors) {
   if (!stopping_) {
     start_node();
     reconciler_.start();
+    for (const auto& line : failures(diagnose(config_, occasion::starting))) spdlog::error("{}", line);
   }
   io_.run();
   descriptors_ = {};

@@ -156,7 +156,9 @@ plan make_plan(const config& c, const crypto::public_key& own, const host_facts&
   if (needs_table(rules)) p.steps.emplace_back(load_table{std::move(rules)});
   if (c.forwarding.ipv4) p.steps.emplace_back(enable_forwarding{false});
   if (c.forwarding.ipv6) p.steps.emplace_back(enable_forwarding{true});
-  if (c.forwarding.firewall == firewall_policy::fix) p.steps.emplace_back(accept_forwards{c.bridge.name});
+  if (c.forwarding.firewall == firewall_policy::fix) {
+    p.steps.emplace_back(accept_forwards{c.bridge.name, {c.forwarding.ipv4, c.forwarding.ipv6}});
+  }
   return p;
 }
 

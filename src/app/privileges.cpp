@@ -16,6 +16,7 @@ std::uint64_t effective_capabilities() {
   }
   throw setup_error("/proc/self/status does not say what this process may do; mount /proc");
 }
+}  // namespace
 
 std::string name_of(capability c) {
   switch (c) {
@@ -29,15 +30,18 @@ std::string name_of(capability c) {
       return "CAP_SETPCAP";
     case capability::net_admin:
       return "CAP_NET_ADMIN";
+    case capability::net_raw:
+      return "CAP_NET_RAW";
     case capability::sys_admin:
       return "CAP_SYS_ADMIN";
   }
   return "a capability";
 }
-}  // namespace
+
+bool may(capability c) { return (effective_capabilities() >> static_cast<unsigned>(c) & 1U) != 0; }
 
 void require(capability c, const char* what_for) {
-  if ((effective_capabilities() >> static_cast<unsigned>(c) & 1U) != 0) return;
+  if (may(c)) return;
   throw permission_error(std::string(what_for) + ": needs " + name_of(c) + "; run it as root");
 }
 

@@ -3,11 +3,23 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace lanloom::app {
 
 // Values of linux/capability.h.
-enum class capability : std::uint8_t { kill = 5, setgid = 6, setuid = 7, setpcap = 8, net_admin = 12, sys_admin = 21 };
+enum class capability : std::uint8_t {
+  kill = 5,
+  setgid = 6,
+  setuid = 7,
+  setpcap = 8,
+  net_admin = 12,
+  net_raw = 13,
+  sys_admin = 21
+};
+
+[[nodiscard]] bool may(capability c);
+[[nodiscard]] std::string name_of(capability c);  // "CAP_NET_ADMIN"
 
 // `what_for` completes "...: needs CAP_NET_ADMIN; run it as root".
 void require(capability c, const char* what_for);

@@ -2,7 +2,6 @@
 #include "remover.hpp"
 
 #include <lanloom/app/host_view.hpp>
-#include "firewall.hpp"
 
 #include <lanloom/os/netns.hpp>
 #include <lanloom/os/nft.hpp>
@@ -106,7 +105,7 @@ fate remover::operator()(const joined_ovs& e) {
 }
 
 fate remover::operator()(const accepted_forwards&) {
-  if (remove_acceptance(mark_of(instance_))) report_.removed.emplace_back("accepting rules of iptables");
+  if (withdraw_bridge_forwards(instance_) > 0) report_.removed.emplace_back("accepting rules of iptables");
   return fate::gone;
 }
 

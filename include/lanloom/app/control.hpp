@@ -13,6 +13,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <list>
@@ -55,15 +56,17 @@ class control_server {
 [[nodiscard]] std::string control_path(std::string_view instance);
 
 // A socket connected to the one at `path`; nothing when nobody listens there. Throws permission_error
-// (permission_error.hpp), std::runtime_error when nobody accepts for 5 s, and std::system_error.
-[[nodiscard]] os::unique_fd connect_control(const std::string& path);
+// (permission_error.hpp), std::runtime_error when nobody accepts in time, and std::system_error.
+[[nodiscard]] os::unique_fd connect_control(const std::string& path,
+                                            std::chrono::seconds patience = std::chrono::seconds(5));
 
 struct not_running : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 // The body that the node behind the control socket `socket` answers `path` with. Throws not_running when nobody
-// listens, what connect_control throws, and std::runtime_error when the answer does not come in 5 s or is not 200.
-[[nodiscard]] std::string ask(const std::string& socket, std::string_view path);
+// listens, what connect_control throws, and std::runtime_error when the answer does not come in time or is not 200.
+[[nodiscard]] std::string ask(const std::string& socket, std::string_view path,
+                              std::chrono::seconds patience = std::chrono::seconds(5));
 
 }  // namespace lanloom::app

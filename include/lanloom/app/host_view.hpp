@@ -5,6 +5,7 @@
 // and in those that the plan and the journal name. Errors: std::system_error.
 #pragma once
 
+#include <lanloom/app/bridge_forwards.hpp>
 #include <lanloom/app/journal.hpp>
 #include <lanloom/app/nft_ruleset.hpp>
 #include <lanloom/app/plan.hpp>
@@ -47,6 +48,9 @@ struct host_view {
 
 // All but table_is_right, which only who loaded it can know.
 [[nodiscard]] host_view read_host(const plan& p, const std::vector<journal_entry>& entries);
+
+// What a step stands for, one for each family.
+[[nodiscard]] std::vector<bridge_forwards> forwards_of(const accept_forwards& s, const std::string& instance);
 
 // Whether a link of the host is the one that an entry speaks of, or bears one of the instance's marks. By its MAC too:
 // between its birth and its mark we may have died.

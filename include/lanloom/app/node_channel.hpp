@@ -8,8 +8,8 @@
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
-#include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/base/super_frame.hpp>
+#include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/crypto/keys.hpp>
 #include <lanloom/os/channel.hpp>
 #include <lanloom/os/sandbox.hpp>

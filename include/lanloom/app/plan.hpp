@@ -86,8 +86,9 @@ struct load_table {
 struct enable_forwarding {
   bool v6 = false;
 };
-struct accept_forwards {  // past a foreign firewall, by iptables
+struct accept_forwards {  // past a foreign FORWARD policy of iptables; also routed packets of the switched-on families
   std::string bridge;
+  address_families routed;
 };
 
 using step = std::variant<create_bridge, use_bridge, open_tap, create_netns, use_netns, create_veth, join_bridge,

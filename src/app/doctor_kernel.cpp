@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "privileges.hpp"
+
+#include <lanloom/app/doctor_checks.hpp>
+#include <lanloom/crypto/aead.hpp>
+#include <lanloom/os/clock.hpp>
+#include <lanloom/os/unique_fd.hpp>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <charconv>
+#include <cstring>
+
+namespace lanloom::app {
+
+namespace {
+constexpr const char* tun_device = "/dev/net/tun";
+constexpr unsigned oldest_nft = 1;
+
+const std::string install_nft = "apt-get install nftables";
+
+// 2024-01-01: no clock that was ever set is behind the first version of this program.
+constexpr std::chrono::seconds earliest{1704067200};
+
+// The major number in "nftables v1.0.6 (Lester Gooch #5)".
+std::optional<unsigned> major_of(const std::string& version) {
+  const auto v = version.find(" v");
+  if (v == std::string::npos) return std::nullopt;
+  unsigned major = 0;
+  const auto* first = version.data() + v + 2;
+  if (std::from_chars(first, version.data() + version.size(), major).ec != std::errc{}) return std::nullopt;
+  return major;
+}
+}  // namespace
+
+findings check_tun(examination&) {
+  constexpr const char* id = "tun-device";
+  struct stat found {};
+  if (::stat(tun_device, &found) != 0 || !S_ISCHR(found.st_mode)) {
+    return {fail(id, "there is no /dev/net/tun, so no TAP can be made",
+                 "modprobe tun; [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; }")};
+  }
+  if (os::unique_fd(::open(tun_device, O_RDWR | O_CLOEXEC))) return {pass(id, "/dev/net/tun can be opened")};
+  const int error = errno;
+  const std::string what = std::string("/dev/net/tun cannot be opened: ") + std::strerror(error);
+  if (error == EACCES && ::geteuid() != 0) return {warn(id, what, "sudo lanloom doctor")};
+  return {fail(id, what, error == EPERM ? "allow the device c 10:200 to this container or unit" : "modprobe tun")};
+}
+
+findings check_capabilities(examination&) {
+  constexpr const char* id = "capabilities";
+  std::string missing;
+  std::string options;
+  for (const auto c : {capability::net_admin, capability::sys_admin, capability::setuid, capability::setgid,
+                       capability::setpcap, capability::kill}) {
+    if (may(c)) continue;
+    missing += (missing.empty() ? "" : ", ") + name_of(c);
+    options += " " + name_of(c);
+  }
+  if (missing.empty()) return {pass(id, "this caller may do everything that `lanloom up` does")};
+  if (::geteuid() != 0) return {warn(id, "this caller lacks " + missing, "sudo lanloom doctor")};
+  return {fail(id, "root lacks " + missing + " here, which `lanloom up` needs",
+               "run it where root has them (systemd unit: CapabilityBoundingSet=" + options.substr(1) + ")")};
+}
+
+finding judge_nft(const std::string& version, bool needed) {
+  constexpr const char* id = "nft";
+  if (version.empty()) {
+    const std::string what = "the program nft is not installed";
+    return needed ? fail(id, what + ", and [nat] or [forwarding] needs it", install_nft) : warn(id, what, install_nft);
+  }
+  const auto line = version.substr(0, version.find('\n'));
+  const auto major = major_of(line);
+  if (!major) return warn(id, "nft does not say its version", install_nft);
+  if (*major < oldest_nft) return fail(id, line + " is too old: 1.0 or newer is needed", install_nft);
+  return pass(id, line);
+}
+
+findings check_nft(examination& e) {
+  const bool needed =
+      e.has_file() && (e.file().forwarding.ipv4 || e.file().forwarding.ipv6 || !e.file().nat.masquerade.empty() ||
+                       !e.file().nat.snat.empty() || !e.file().nat.forward.empty());
+  const auto said = e.run("nft", {"--version"});
+  return {judge_nft(said ? said->output + " " : "", needed)};
+}
+
+findings judge_offloads(const std::optional<os::kernel_features>& found) {
+  if (!found) {
+    return {warn("kernel-tap", "could not try: this caller can make no network namespace", "sudo lanloom doctor"),
+            warn("kernel-udp", "could not try: this caller can make no network namespace", "sudo lanloom doctor")};
+  }
+  const std::string newer = "run a newer kernel: ";
+  findings all;
+  if (!found->tap) {
+    all.push_back(warn("kernel-tap", "no TAP could be made to try it with", "sudo lanloom doctor"));
+  } else if (!found->tap_tso) {
+    all.push_back(warn("kernel-tap", "a TAP takes no TCP super-frames here: each frame costs its own way",
+                       newer + "TCP offload of TAP is as old as 2.6.27"));
+  } else if (!found->tap_uso) {
+    all.push_back(warn("kernel-tap", "a TAP takes TCP super-frames, but no UDP ones: only UDP in bulk is slower",
+                       newer + "6.2 has them"));
+  } else {
+    all.push_back(pass("kernel-tap", "a TAP takes TCP and UDP super-frames"));
+  }
+  if (found->udp_segment && found->udp_coalesce) {
+    all.push_back(pass("kernel-udp", "UDP sockets send and receive trains of datagrams (GSO, GRO)"));
+  } else {
+    all.push_back(warn("kernel-udp",
+                       std::string("UDP sockets have no ") + (found->udp_segment ? "GRO" : "GSO") +
+                           " here: each datagram costs its own way",
+                       newer + "5.0 has both"));
+  }
+  return all;
+}
+
+findings check_offloads(examination&) { return judge_offloads(os::probe_kernel_features()); }
+
+finding judge_cipher(cipher_choice choice, bool has_aes) {
+  constexpr const char* id = "cipher";
+  if (has_aes) {
+    const auto suite =
+        choice == cipher_choice::chacha20_poly1305 ? crypto::suite::chacha20_poly1305 : crypto::suite::aes_256_gcm;
+    return pass(id,
+                "the processor has AES instructions; this host's cipher is " + std::string(crypto::to_string(suite)));
+  }
+  const std::string what = "the processor has no AES instructions";
+  if (choice == cipher_choice::aes_256_gcm) {
+    return fail(id, what + ", and [node] cipher = \"aes-256-gcm\" asks for them", "write [node] cipher = \"auto\"");
+  }
+  if (choice == cipher_choice::chacha20_poly1305) return pass(id, what + ", and the file asks for none");
+  return warn(id, what + ": " + std::string(crypto::to_string(crypto::suite::chacha20_poly1305)) + " is slower",
+              "give a virtual machine its host's processor (QEMU: -cpu host)");
+}
+
+findings check_cipher(examination& e) {
+  return {judge_cipher(e.has_file() ? e.file().node.cipher : cipher_choice::automatic,
+                       crypto::available(crypto::suite::aes_256_gcm))};
+}
+
+finding judge_clock(wall_time now) {
+  constexpr const char* id = "clock";
+  if (now.time_since_epoch() >= earliest) return pass(id, "the clock has been set");
+  return fail(id, "the clock is before 2024: a peer that has seen a later time ignores our handshakes",
+              "timedatectl set-ntp true");
+}
+
+findings check_clock(examination&) { return {judge_clock(os::wall_now())}; }
+
+}  // namespace lanloom::app
