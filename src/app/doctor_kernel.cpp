@@ -3,6 +3,7 @@
 
 #include <lanloom/app/doctor_checks.hpp>
 #include <lanloom/crypto/aead.hpp>
+#include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/os/clock.hpp>
 #include <lanloom/os/unique_fd.hpp>
 
@@ -119,17 +120,20 @@ findings check_offloads(examination&) { return judge_offloads(os::probe_kernel_f
 finding judge_cipher(cipher_choice choice, bool has_aes) {
   constexpr const char* id = "cipher";
   if (has_aes) {
-    const auto suite =
-        choice == cipher_choice::chacha20_poly1305 ? crypto::suite::chacha20_poly1305 : crypto::suite::aes_256_gcm;
-    return pass(id,
-                "the processor has AES instructions; this host's cipher is " + std::string(crypto::to_string(suite)));
+    if (choice == cipher_choice::chacha20_poly1305) {
+      return pass(id, "the processor has AES instructions; the file asks for chacha20-poly1305");
+    }
+    const auto engine = crypto::gcm_engine::choose(crypto::accelerator::automatic);
+    const auto by = engine.accelerated() ? std::string("libipsec-mb")
+                                         : "libsodium: libipsec-mb is not used, " + std::string(engine.reason());
+    return pass(id, "the processor has AES instructions; aes-256-gcm is computed by " + by);
   }
   const std::string what = "the processor has no AES instructions";
   if (choice == cipher_choice::aes_256_gcm) {
     return fail(id, what + ", and [node] cipher = \"aes-256-gcm\" asks for them", "write [node] cipher = \"auto\"");
   }
   if (choice == cipher_choice::chacha20_poly1305) return pass(id, what + ", and the file asks for none");
-  return warn(id, what + ": " + std::string(crypto::to_string(crypto::suite::chacha20_poly1305)) + " is slower",
+  return warn(id, what + ": " + "chacha20-poly1305 is slower",
               "give a virtual machine its host's processor (QEMU: -cpu host)");
 }
 

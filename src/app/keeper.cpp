@@ -270,7 +270,6 @@ int keeper::run(node_descriptors descriptors) {
   if (!stopping_) {
     start_node();
     reconciler_.start();
-    for (const auto& line : failures(diagnose(config_, occasion::starting))) spdlog::error("{}", line);
   }
   io_.run();
   descriptors_ = {};
@@ -316,6 +315,7 @@ void keeper::wait_for_node() {
       announced_ = true;
       const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(os::monotonic_now() - started_);
       std::cout << setup_.instance << ": ready in " << took.count() << " ms: " << ready_line(config_) << std::endl;
+      for (const auto& line : failures(diagnose(config_, occasion::starting))) spdlog::error("{}", line);
     } else {
       spdlog::info("the node is back");
     }

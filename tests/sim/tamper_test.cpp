@@ -20,7 +20,7 @@ std::string state_of(const network& net, std::size_t i) {
   std::uint16_t index = 0;
   for (const auto& p : n.peers(net.now())) {
     text << p.name << ' ' << static_cast<int>(p.now) << ' ' << (p.remote ? to_string(*p.remote) : "-") << ' '
-         << (p.suite ? static_cast<int>(*p.suite) : 0) << ' ' << p.since_handshake.value_or(duration(-1)).count() << ' '
+         << p.cipher << ' ' << p.since_handshake.value_or(duration(-1)).count() << ' '
          << p.since_received.value_or(duration(-1)).count() << ' ' << p.lan_mtu.value_or(0) << ' ' << p.path_mtu << ' '
          << p.unanswered_initiations << ' ' << p.counters.rx_frames << ' ' << p.counters.tx_frames << ' ';
     const auto& link = n.data_plane().of({index++});
