@@ -84,9 +84,7 @@ void builder::operator()(const join_bridge& s) {
     os::ovs_add_port(s.bridge, s.port, instance_);
     return;
   }
-  const int port = index_of({s.port, {}});
-  here_.set_master(port, index_of({s.bridge, {}}));
-  if (here_.link_by_index(port).value_or(os::link{}).hairpin != s.hairpin) here_.set_hairpin(port, s.hairpin);
+  here_.set_master(index_of({s.port, {}}), index_of({s.bridge, {}}));
 }
 
 void builder::operator()(const add_address& s) {

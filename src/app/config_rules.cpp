@@ -309,7 +309,8 @@ class rule_book {
         problem_at(path + ".address", to_string(*f.address) + " is not of the family of " + to_string(f.to) +
                                           "; write an address of the same");
       }
-      if (outside_bridge(f.to)) {
+      // Of a joined bridge without addresses of ours the subnets are its owner's.
+      if ((c_.bridge.create || bridge_knows(f.to.v6)) && outside_bridge(f.to)) {
         problem_at(path + ".to", "the target " + to_string(f.to) + " is outside the bridge's subnets (" + subnets() +
                                      "); take an address in one of them");
       }

@@ -176,7 +176,7 @@ class comparison {
     const auto* port = present({s.port, {}});
     const auto* bridge = present({s.bridge, {}});
     const bool in = port != nullptr && bridge != nullptr && port->link.master == bridge->link.index;
-    if (!in || port->link.hairpin != s.hairpin) add(s, on);
+    if (!in) add(s, on);
   }
 
   void operator()(const add_address& s) {

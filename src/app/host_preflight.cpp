@@ -8,6 +8,7 @@
 #include "remover.hpp"
 
 #include <lanloom/os/clock.hpp>
+#include <lanloom/os/listening.hpp>
 #include <lanloom/os/netlink.hpp>
 #include <lanloom/os/nft.hpp>
 #include <lanloom/os/ovs.hpp>
@@ -124,6 +125,23 @@ void check_ports(const plan& p, const std::filesystem::path& own_journal) {
   }
 }
 
+// The forward would take the callers of a program of this host. One that came after us is its own master.
+void check_listeners(const config& c, const std::vector<journal_entry>& entries) {
+  for (std::size_t i = 0; i < c.nat.forward.size(); ++i) {
+    const auto& f = c.nat.forward[i];
+    const bool udp = f.protocol == forward_protocol::udp;
+    const auto address = f.address ? to_string(*f.address) : std::string("*");
+    if (contains(entries, takes_port{udp, f.port, address})) continue;
+    ip_address at;
+    at.v6 = f.to.v6;
+    if (f.address) at = *f.address;
+    if (!os::is_listening(udp ? os::transport::udp : os::transport::tcp, f.port, at)) continue;
+    throw setup_error(std::string("[nat] forward: ") + (udp ? "udp" : "tcp") + " port " + std::to_string(f.port) +
+                      ": a program of this host listens on it already, and the forward would take its callers; choose "
+                      "another port, or stop it");
+  }
+}
+
 void wait_for_old_tap(const plan& p, const std::vector<journal_entry>& entries) {
   const auto at =
       std::find_if(p.steps.begin(), p.steps.end(), [](const step& s) { return std::holds_alternative<open_tap>(s); });
@@ -181,6 +199,7 @@ void host::preflight(const plan& p, const config& c) const {
   check_subnets(c, kernel, entries);
   check_joined_mtu(c, kernel);
   check_ports(p, journal_file_);
+  check_listeners(c, entries);
   const auto found = difference(p, kernel, entries);
   for (const auto* refused : {&found.conflicts, &found.missing}) {
     if (!refused->empty()) throw setup_error(refused->front());

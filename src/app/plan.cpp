@@ -53,9 +53,7 @@ struct printer {
     return "create veth " + s.host_name + " mac " + format_mac(s.host_mac) + " to " +
            text_of(link_place{s.inside_name, s.netns}) + text_of(s.mtu, s.inside_mac);
   }
-  std::string operator()(const join_bridge& s) const {
-    return "plug " + s.port + " into " + s.bridge + (s.hairpin ? " hairpin" : "");
-  }
+  std::string operator()(const join_bridge& s) const { return "plug " + s.port + " into " + s.bridge; }
   std::string operator()(const add_address& s) const {
     return "add address " + to_string(s.address) + " to " + text_of(s.to);
   }
@@ -95,11 +93,11 @@ class planner {
 
   // The namespace is there or planned already. `object` names its inside end: the interface alone may be the same in
   // every namespace.
-  void wire(const netns_config& n, const std::string& object, const std::string& alias, bool hairpin) {
+  void wire(const netns_config& n, const std::string& object, const std::string& alias) {
     const link_place inside{n.interface, n.name};
     steps_.emplace_back(create_veth{n.host_interface, macs_.derive(port_end, n.host_interface), alias, n.name,
                                     n.interface, macs_.derive(inner_end, object), facts_.mtu});
-    steps_.emplace_back(join_bridge{n.host_interface, facts_.bridge, facts_.ovs, hairpin});
+    steps_.emplace_back(join_bridge{n.host_interface, facts_.bridge, facts_.ovs});
     for (const auto& address : n.addresses) steps_.emplace_back(add_address{inside, address});
     steps_.emplace_back(bring_up{inside});
     steps_.emplace_back(bring_up{{n.host_interface, {}}});
@@ -112,13 +110,6 @@ class planner {
   std::vector<step>& steps_;
 };
 
-// Under br_netfilter a container that calls its own forwarded port is answered by a frame that leaves by the port it
-// came in by.
-bool is_forwarded_to(const config& c, const netns_config& n) {
-  return std::any_of(c.nat.forward.begin(), c.nat.forward.end(), [&](const port_forward& f) {
-    return std::any_of(n.addresses.begin(), n.addresses.end(), [&](const ip_prefix& a) { return a.address == f.to; });
-  });
-}
 }  // namespace
 
 std::string to_string(const step& s) { return std::visit(printer{}, s); }
@@ -150,7 +141,7 @@ plan make_plan(const config& c, const crypto::public_key& own, const host_facts&
     } else {
       p.steps.emplace_back(use_netns{n.name});
     }
-    make.wire(n, n.name + "/" + n.interface, mark_of(c.instance), is_forwarded_to(c, n));
+    make.wire(n, n.name + "/" + n.interface, mark_of(c.instance));
   }
   nft_rules rules{c.instance, c.bridge.name, overlay_subnets(c), c.nat, {c.forwarding.ipv4, c.forwarding.ipv6}};
   if (needs_table(rules)) p.steps.emplace_back(load_table{std::move(rules)});
@@ -179,7 +170,7 @@ std::vector<step> steps_of(const attachment& a, const instance_facts& facts, std
   const mac_source macs(facts.own, instance);
   std::vector<step> steps{use_netns{a.netns, a.netns_id}};
   const netns_config n{a.netns, false, a.interface, a.host_interface, a.addresses, a.gateways};
-  planner(macs, facts, steps).wire(n, a.host_interface + "/" + a.interface, attached_mark_of(instance), false);
+  planner(macs, facts, steps).wire(n, a.host_interface + "/" + a.interface, attached_mark_of(instance));
   return steps;
 }
 

@@ -64,10 +64,7 @@ struct made_host {
     inside.peer = outside.index;
     entries.emplace_back(made_link{link_kind::veth, s.host_name, s.host_mac});
   }
-  void operator()(const join_bridge& s) {
-    at({s.port, {}}).link.master = at({s.bridge, {}}).link.index;
-    at({s.port, {}}).link.hairpin = s.hairpin;
-  }
+  void operator()(const join_bridge& s) { at({s.port, {}}).link.master = at({s.bridge, {}}).link.index; }
   void operator()(const add_address& s) {
     at(s.to).addresses.push_back(s.address);
     entries.emplace_back(made_address{s.to.netns, s.to.name, s.address});
@@ -126,7 +123,6 @@ TEST_CASE("what is wrong is corrected in place") {
     return changes(h);
   };
   CHECK(after([](made_host& h) { h.at({"vtap0", {}}).link.master = 0; }) == "plug vtap0 into br-lan\n");
-  CHECK(after([](made_host& h) { h.at({"veth10", {}}).link.hairpin = false; }) == "plug veth10 into br-lan hairpin\n");
   CHECK(after([](made_host& h) { h.at({"br-lan", {}}).link.up = false; }) == "bring up br-lan\n");
   CHECK(after([](made_host& h) { h.at({"br-lan", {}}).link.mtu = 1400; }).starts_with("correct br-lan mac 02:"));
   CHECK(after([](made_host& h) { h.at({"vtap0", {}}).link.mac[5] ^= 1; }).starts_with("correct vtap0 mac fe:"));
@@ -152,7 +148,7 @@ TEST_CASE("a bridge that went takes nothing else with it") {
   const auto said = changes(h);
   CHECK(said.starts_with("create bridge br-lan mac 02:"));
   for (const char* line : {"add address 10.5.0.1/16 to br-lan\n", "plug vtap0 into br-lan\n", "bring up br-lan\n",
-                           "plug veth10 into br-lan hairpin\n", "plug veth20 into br-lan\n"}) {
+                           "plug veth10 into br-lan\n", "plug veth20 into br-lan\n"}) {
     CHECK_MESSAGE(said.find(line) != std::string::npos, line);
   }
   CHECK(said.find("create veth") == std::string::npos);

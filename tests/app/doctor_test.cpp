@@ -310,8 +310,9 @@ TEST_CASE("a set too large to be told does not hide the rules") {
     make_example_host();
     shell(
         "( echo 'table inet mine { set many { type ipv4_addr . inet_service; elements = {'; "
-        "for a in $(seq 0 99); do for b in $(seq 0 249); do echo \"10.1.$a.$b . 4780,\"; done; done; "
+        "for a in $(seq 0 149); do for b in $(seq 0 249); do echo \"10.1.$a.$b . 4780,\"; done; done; "
         "echo '} ; } ; chain i { type filter hook input priority 0; policy drop; ip saddr . udp dport @many accept; } "
+        "; "
         "}' "
         ") | nft -f -");
     CHECK(output_of("nft -j list ruleset").size() > (1U << 20));

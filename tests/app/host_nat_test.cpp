@@ -84,7 +84,8 @@ TEST_CASE("containers reach each other and, translated, the outside; the port fo
       CHECK(caller_seen(inside, "", "10.5.0.1", 8765) == "10.5.0.1");
       CHECK(caller_seen(inside, "ns2", "192.168.50.6", 8765) == "10.5.0.1");
       CHECK(caller_seen(inside, "ns2", "10.5.0.1", 8765) == "10.5.0.1");
-      CHECK(caller_seen(inside, "ns1", "192.168.50.6", 8765) == "10.5.0.1");
+      // Under br_netfilter the bridge itself would send that back where it came from, which it does not do; hairpin
+      // mode of the port would give a container its own broadcasts back, too.
       const std::string bridged_too = "net/bridge/bridge-nf-call-iptables";
       if (os::read_sysctl(bridged_too)) os::write_sysctl(bridged_too, "0");
       CHECK(caller_seen(inside, "ns1", "192.168.50.6", 8765) == "10.5.0.1");

@@ -7,12 +7,26 @@
 
 #include "example_host.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 using namespace lanloom;
 using namespace lanloom::app;
 using os::on_own_host;
 using os::refusal;
 
 namespace {
+os::unique_fd listen_on(std::uint16_t port) {
+  os::unique_fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(port);
+  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0);
+  REQUIRE(::listen(fd.get(), 1) == 0);
+  return fd;
+}
+
 std::string preflight(std::string_view text) {
   const auto c = example("lan", text);
   return refusal([&] { host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c); });
@@ -114,6 +128,32 @@ TEST_CASE("what an earlier run left is no obstacle") {
   });
 }
 
+TEST_CASE("a port that has an owner is not forwarded") {
+  on_own_host([] {
+    make_example_host();
+    {
+      const auto tap = started(host("other", run_directory), plan_of("other", std::string(R"(
+[node]
+private_key = "k"
+[bridge]
+addresses = ["10.7.0.1/16"]
+[forwarding]
+ipv4 = true
+[nat]
+forward = [{ protocol = "tcp", port = 8765, to = "10.7.0.2:80" }]
+)")));
+    }
+    CHECK(preflight(two_hosts_alpha) ==
+          "[nat] forward: port tcp 8765 * is forwarded by instance other already; choose another port");
+    host("other", run_directory).undo(false);
+    CHECK(preflight(two_hosts_alpha) == "");
+    const auto listener = listen_on(8765);
+    CHECK(preflight(two_hosts_alpha) ==
+          "[nat] forward: tcp port 8765: a program of this host listens on it already, and the forward would take its "
+          "callers; choose another port, or stop it");
+  });
+}
+
 TEST_CASE("an overlay must not cover what the host reaches otherwise") {
   on_own_host([] {
     shell("ip link add eth1 type veth peer name eth2; ip addr add 10.5.3.4/24 dev eth1");
@@ -131,6 +171,32 @@ TEST_CASE("an overlay must not cover what the host reaches otherwise") {
         preflight(both_families) ==
         "fd00:5::/64: this host has fd00:5::9/128 on eth2 already; choose another subnet for the overlay, the same on "
         "every host");
+  });
+}
+
+TEST_CASE("a port that has an owner is not forwarded") {
+  on_own_host([] {
+    make_example_host();
+    {
+      const auto tap = started(host("other", run_directory), plan_of("other", std::string(R"(
+[node]
+private_key = "k"
+[bridge]
+addresses = ["10.7.0.1/16"]
+[forwarding]
+ipv4 = true
+[nat]
+forward = [{ protocol = "tcp", port = 8765, to = "10.7.0.2:80" }]
+)")));
+    }
+    CHECK(preflight(two_hosts_alpha) ==
+          "[nat] forward: port tcp 8765 * is forwarded by instance other already; choose another port");
+    host("other", run_directory).undo(false);
+    CHECK(preflight(two_hosts_alpha) == "");
+    const auto listener = listen_on(8765);
+    CHECK(preflight(two_hosts_alpha) ==
+          "[nat] forward: tcp port 8765: a program of this host listens on it already, and the forward would take its "
+          "callers; choose another port, or stop it");
   });
 }
 

@@ -54,7 +54,8 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
   const node_pair pair = talking_pair();
   const json s = status_of(pair, pair.at.now - 12s);
   CHECK(keys_of_object(s) == std::vector<std::string>{"schema", "instance", "version", "uptime_seconds", "config",
-                                                      "node", "tap", "bridge", "host", "peers", "fdb", "guard", "drops"});
+                                                      "node", "tap", "bridge", "host", "peers", "fdb", "guard",
+                                                      "drops"});
   CHECK(s["schema"] == 1);
   CHECK(s["instance"] == "lan");
   CHECK(s["version"] == LANLOOM_VERSION);

@@ -195,7 +195,7 @@ up() { # up INSTANCE...: each in the host of its name
 }
 
 keeper_of() { cat "$D/$1.pid"; }
-node_of() { pgrep -P "$(keeper_of "$1")"; }
+node_of() { pgrep -P "$(keeper_of "$1")" -f "^$LANLOOM up"; } # not what the keeper runs for a moment, nft and the like
 
 ends() { # ends PID...: within the time a stop may take, tenfold
   local pid

@@ -67,7 +67,6 @@ struct join_bridge {
   std::string port;
   std::string bridge;
   bool ovs = false;
-  bool hairpin = false;  // frames may leave by the port they came in by
 };
 struct add_address {
   link_place to;
