@@ -195,7 +195,13 @@ up() { # up INSTANCE...: each in the host of its name
 }
 
 keeper_of() { cat "$D/$1.pid"; }
-node_of() { pgrep -P "$(keeper_of "$1")" -f "^$LANLOOM up"; } # not what the keeper runs for a moment, nft and the like
+# The child without rights: the keeper has others for a moment, nft and the like.
+node_of() {
+  local pid
+  for pid in $(pgrep -P "$(keeper_of "$1")"); do
+    if grep -q '^NoNewPrivs:.*1' "/proc/$pid/status" 2>/dev/null; then echo "$pid"; fi
+  done
+}
 
 ends() { # ends PID...: within the time a stop may take, tenfold
   local pid
