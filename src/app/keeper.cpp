@@ -7,6 +7,7 @@
 #include <lanloom/app/instance_directory.hpp>
 #include <lanloom/app/keeper.hpp>
 #include <lanloom/app/node_channel.hpp>
+#include <lanloom/app/offloads.hpp>
 #include <lanloom/crypto/aead.hpp>
 #include <lanloom/os/clock.hpp>
 #include <lanloom/os/listener.hpp>
@@ -130,6 +131,11 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.suites = suites_of(c.node.cipher);
   s.mtu = c.tap.mtu;
   s.own_macs = own_macs(p);
+  const os::kernel_offloads found = os::probe_offloads();
+  s.offloads = choose_offloads(c.offload, found);
+  for (const std::string& name : missing_offloads(c.offload, found)) {
+    spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
+  }
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];
     s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), from.remote, from.keepalive});

@@ -29,6 +29,7 @@ struct offload_setup {
   tap_offloads to_tap = all_tap_offloads;    // to write to it; nothing where its other side takes whole frames only
   bool udp_gso = true;
   bool udp_gro = true;
+  bool accelerator = true;  // libipsec-mb, where the build and the processor have it
   bool operator==(const offload_setup&) const = default;
 };
 
