@@ -14,14 +14,13 @@ namespace lanloom::app {
 struct config_table {
   std::string_view name;
   bool repeated;  // [[name]]
-  bool built;
 };
 
 inline constexpr std::array config_tables{
-    config_table{"node", false, true},    config_table{"tap", false, true},        config_table{"bridge", false, true},
-    config_table{"netns", true, true},    config_table{"forwarding", false, true}, config_table{"nat", false, true},
-    config_table{"peer", true, true},     config_table{"offload", false, false},   config_table{"log", false, true},
-    config_table{"control", false, true},
+    config_table{"node", false},    config_table{"tap", false},        config_table{"bridge", false},
+    config_table{"netns", true},    config_table{"forwarding", false}, config_table{"nat", false},
+    config_table{"peer", true},     config_table{"offload", false},    config_table{"log", false},
+    config_table{"control", false},
 };
 
 struct config_key {
@@ -39,6 +38,7 @@ inline constexpr std::string_view addresses =
     "a list of addresses with the length of their subnet, such as "
     "[\"10.5.0.1/16\", \"fd00:5::1/64\"]";
 inline constexpr std::string_view boolean = "true or false";
+inline constexpr std::string_view offload = "\"auto\", \"on\" or \"off\"";
 inline constexpr std::string_view port = "a port from 1 to 65535";
 }  // namespace forms
 
@@ -82,6 +82,11 @@ inline constexpr std::array config_keys{
                "a numeric address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\""},
     config_key{"peer", "preshared_key", forms::key_file},
     config_key{"peer", "keepalive", "seconds from 0 (off) to 3600"},
+    config_key{"offload", "tap_gso", forms::offload},
+    config_key{"offload", "tap_uso", forms::offload},
+    config_key{"offload", "udp_gso", forms::offload},
+    config_key{"offload", "udp_gro", forms::offload},
+    config_key{"offload", "accelerator", forms::offload},
     config_key{"log", "level", "\"error\", \"warning\", \"info\" or \"debug\""},
     config_key{"control", "group", "the name of a group of this host"},
     config_key{"control", "metrics", ""},

@@ -297,6 +297,13 @@ class file_reader {
     });
     once("nat", [this](table_reader& t) { nat(t); });
     each("peer", c_.peers, [this](table_reader& t, peer_config& p) { peer(t, p); });
+    once("offload", [this](table_reader& t) {
+      t.text("tap_gso", c_.offload.tap_gso, parse_offload);
+      t.text("tap_uso", c_.offload.tap_uso, parse_offload);
+      t.text("udp_gso", c_.offload.udp_gso, parse_offload);
+      t.text("udp_gro", c_.offload.udp_gro, parse_offload);
+      t.text("accelerator", c_.offload.accelerator, parse_offload);
+    });
     once("log", [this](table_reader& t) { t.text("level", c_.log, parse_level); });
     once("control", [this](table_reader& t) { t.text("group", c_.control_group, parse_group); });
   }
@@ -368,8 +375,6 @@ class file_reader {
       const auto at = place(key.source());
       if (!known) {
         unknown(key, node);
-      } else if (!known->built) {
-        problems_.add(at, "[" + text_of(known->name) + "] is not built in this version yet; remove it");
       } else if (known->repeated && !is_list_of_tables(node)) {
         problems_.add_unread(text_of(known->name), at,
                              in_quotes(known->name) + " is a list of tables; write [[" + text_of(known->name) + "]]");

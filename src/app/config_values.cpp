@@ -210,6 +210,13 @@ std::optional<cipher_choice> parse_cipher(std::string_view text, std::string&) {
   return std::nullopt;
 }
 
+std::optional<offload_choice> parse_offload(std::string_view text, std::string&) {
+  if (text == "auto") return offload_choice::automatic;
+  if (text == "on") return offload_choice::on;
+  if (text == "off") return offload_choice::off;
+  return std::nullopt;
+}
+
 std::optional<log_level> parse_level(std::string_view text, std::string&) {
   if (text == "error") return log_level::error;
   if (text == "warning") return log_level::warning;

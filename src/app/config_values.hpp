@@ -32,6 +32,7 @@ struct socket_address {
 [[nodiscard]] std::optional<ip_prefix> parse_subnet(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<crypto::public_key> parse_public_key(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<cipher_choice> parse_cipher(std::string_view text, std::string& why);
+[[nodiscard]] std::optional<offload_choice> parse_offload(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<log_level> parse_level(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<forward_protocol> parse_protocol(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<bridge_kind> parse_bridge_kind(std::string_view text, std::string& why);

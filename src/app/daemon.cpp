@@ -106,8 +106,6 @@ class daemon {
   core::outbox out_;
   os::receive_batch batch_;
   std::vector<std::uint8_t> frame_room_;
-  tap_offloads from_tap_;
-  tap_offloads to_tap_;
   std::array<unsigned, 6> refused_{};  // by gso_kind
   segment_gate gate_;
   time_point now_{};  // of this turn
@@ -131,8 +129,6 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       node_(make_core_node(setup_, {started_, os::wall_now()})),
       out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
       frame_room_(frame_headroom + os::tap::max_frame),
-      from_tap_(tap_.set_offloads(setup_.offloads.from_tap)),
-      to_tap_(setup_.offloads.to_tap),
       gate_(setup_.peers.size()),
       tap_ready_(io, tap_.duplicate().release()),
       udp_ready_(io, udp_.duplicate().release()),
@@ -144,7 +140,8 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
         if (path == "/v1/fdb") return fdb_json(setup_, node_, now);
         return std::nullopt;
       }) {
-  node_.set_tap_offloads(to_tap_);
+  setup_.offloads.from_tap = tap_.set_offloads(setup_.offloads.from_tap);
+  node_.set_tap_offloads(setup_.offloads.to_tap);
   if (!udp_.set_coalescing(setup_.offloads.udp_gro) && setup_.offloads.udp_gro) setup_.offloads.udp_gro = false;
 }
 
@@ -179,6 +176,7 @@ void daemon::on_tap_ready() {
     super_frame frame;
     const std::errc error = tap_.read(frame_room_, frame);
     if (error == std::errc::resource_unavailable_try_again) {
+      node_.end_drain(now_, out_);
       end_turn();
       return wait_for_tap();
     }
@@ -190,10 +188,11 @@ void daemon::on_tap_ready() {
       return fail("TAP " + setup_.tap, error);
     } else {
       bytes += frame.bytes.size();
-      node_.on_frame(frame, now_, out_);
+      node_.on_frame(frame, now_, out_, true);
       if (out_.is_filling()) carry_out();
     }
   }
+  node_.end_drain(now_, out_);
   end_turn();
   asio::defer(io_, [this] { on_tap_ready(); });
 }
@@ -314,10 +313,11 @@ void daemon::on_tap_write(const offload& meta, std::errc error) {
   if (error == std::errc::resource_unavailable_try_again) reason = drop::tap_buffer_full;
   node_.on_lost(reason, 1);
   if (error != std::errc::invalid_argument || meta.gso == gso_kind::none || ++refused < refusals_to_believe) return;
-  if (meta.gso == gso_kind::tcp4) to_tap_.tcp4 = false;
-  if (meta.gso == gso_kind::tcp6) to_tap_.tcp6 = false;
-  if (meta.gso == gso_kind::udp) to_tap_.udp = false;
-  node_.set_tap_offloads(to_tap_);
+  tap_offloads& taken = setup_.offloads.to_tap;
+  if (meta.gso == gso_kind::tcp4) taken.tcp4 = false;
+  if (meta.gso == gso_kind::tcp6) taken.tcp6 = false;
+  if (meta.gso == gso_kind::udp) taken.udp = false;
+  node_.set_tap_offloads(taken);
   spdlog::warn("TAP {} refuses {} packets that are not segmented; from now on we segment them, which is slower",
                setup_.tap, meta.gso == gso_kind::udp ? "UDP" : "TCP");
 }

@@ -9,7 +9,9 @@
 #include <lanloom/app/instance_directory.hpp>
 #include <lanloom/app/keeper.hpp>
 #include <lanloom/app/node_channel.hpp>
+#include <lanloom/app/offloads.hpp>
 #include <lanloom/crypto/aead.hpp>
+#include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/os/clock.hpp>
 #include <lanloom/os/listener.hpp>
 #include <lanloom/os/notify.hpp>
@@ -114,6 +116,23 @@ auto open_when_free(bool adopts, Open open) {
   }
 }
 
+crypto::accelerator accelerator_of(offload_choice wanted) {
+  switch (wanted) {
+    case offload_choice::automatic:
+      return crypto::accelerator::automatic;
+    case offload_choice::off:
+      return crypto::accelerator::off;
+    case offload_choice::on:
+      break;
+  }
+  const auto engine = crypto::gcm_engine::choose(crypto::accelerator::on);
+  if (!engine.accelerated()) {
+    throw setup_error("[offload] accelerator = \"on\": libipsec-mb cannot be used, because " +
+                      std::string(engine.reason()) + "; use \"auto\"");
+  }
+  return crypto::accelerator::on;
+}
+
 os::udp_socket open_underlay(const endpoint& listen, bool adopts) {
   try {
     return open_when_free(adopts, [&] { return os::udp_socket::open(listen); });
@@ -147,8 +166,14 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.keys = {std::move(keys.private_key), keys.own};
   s.network_secret = std::move(keys.network_secret);
   s.suites = suites_of(c.node.cipher);
+  s.accelerator = accelerator_of(c.offload.accelerator);
   s.mtu = p.facts.mtu;
   s.own_macs = own_macs(p);
+  const os::kernel_offloads found = os::probe_offloads();
+  s.offloads = choose_offloads(c.offload, found);
+  for (const std::string& name : missing_offloads(c.offload, found)) {
+    spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
+  }
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];
     s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), from.remote, from.keepalive});
@@ -181,6 +206,10 @@ std::optional<std::string> beyond_reload(const config& before, const config& now
            std::tie(y.name, y.public_key, y.remote, y.preshared_key, y.keepalive);
   };
   if (!std::equal(a.peers.begin(), a.peers.end(), b.peers.begin(), b.peers.end(), same)) return "[[peer]]";
+  const auto offload = [](const config& c) {
+    return std::tie(c.offload.tap_gso, c.offload.tap_uso, c.offload.udp_gso, c.offload.udp_gro, c.offload.accelerator);
+  };
+  if (offload(a) != offload(b)) return "[offload]";
   if (a.control_group != b.control_group) return "[control]";
   return std::nullopt;
 }

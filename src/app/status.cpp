@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <lanloom/app/offloads.hpp>
 #include <lanloom/app/status.hpp>
 
 #include <nlohmann/json.hpp>
@@ -155,9 +156,14 @@ json status_json(const node_setup& setup, const core::node& node, time_point sta
       {"name", setup.name}, {"public_key", crypto::to_base64(setup.keys.public_half)}, {"listen", setup.listen}};
   const core::traffic& t = lane.tap();
   // rx is towards this host: what was written to the TAP.
-  j["tap"] = {{"name", setup.tap},        {"mtu", setup.mtu},       {"rx_frames", t.rx_frames},
-              {"tx_frames", t.tx_frames}, {"rx_bytes", t.rx_bytes}, {"tx_bytes", t.tx_bytes},
-              {"offloads", json::array()}};
+  j["tap"] = {{"name", setup.tap},
+              {"mtu", setup.mtu},
+              {"rx_frames", t.rx_frames},
+              {"tx_frames", t.tx_frames},
+              {"rx_bytes", t.rx_bytes},
+              {"tx_bytes", t.tx_bytes},
+              {"offloads", names_of_tap_offloads(setup.offloads)}};
+  j["underlay"] = {{"offloads", names_of_udp_offloads(setup.offloads)}};
   j["bridge"] = {{"name", setup.bridge}, {"created", setup.bridge_created}};
   j["host"] = {{"corrections", host.corrections}, {"problems", host.problems}};
   j["peers"] = json::array();

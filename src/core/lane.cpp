@@ -49,10 +49,19 @@ lane::lane(std::size_t peers, std::uint16_t mtu, std::vector<wire::mac_address> 
 
 // ---- out: TAP to underlay
 
-void lane::on_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
+void lane::on_frame(const super_frame& frame, bool more, time_point now, outbox& out) noexcept {
   tap_.tx_frames += 1;
   tap_.tx_bytes += frame.bytes.size();
+  draining_ = more;
   drops_.count(switch_frame(frame, now, out));
+  if (!more) end_drain(now, out);
+}
+
+void lane::end_drain(time_point now, outbox& out) noexcept {
+  draining_ = false;
+  for (packs::pack& one : packs_.all()) {
+    if (one.frames > 0) send_pack(one, now, out);
+  }
 }
 
 drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
@@ -88,12 +97,42 @@ drop lane::send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point n
     drops_.count(drop::staging_full, staging_.push(peer, {frame.bytes, frame.meta}));
     return drop::none;
   }
-  sealing to_peer(*under, *to.remote, room, out, bytes_span(scratch_).subspan(frame_headroom));
-  if (const drop lost = to_peer.seal(frame); lost != drop::none) return lost;
+  const bool small = frame.is == outgoing::shape::whole && frame.bytes.size() <= packs::small_frame;
+  if (draining_ && small) {
+    pack_frame(peer, frame.bytes, room, now, out);
+  } else {
+    if (packs::pack* before = packs_.find(peer)) send_pack(*before, now, out);
+    sealing to_peer(*under, *to.remote, room, out, bytes_span(scratch_).subspan(frame_headroom));
+    if (const drop lost = to_peer.seal(frame); lost != drop::none) return lost;
+  }
   to.counters.tx_frames += 1;
   to.counters.tx_bytes += frame.bytes.size();
   after_sending(to, *under, peer, true, now);
   return drop::none;
+}
+
+void lane::pack_frame(peer_id peer, bytes_view frame, std::size_t room, time_point now, outbox& out) noexcept {
+  packs::pack* pack = packs_.find(peer);
+  if (pack != nullptr && pack->add(frame, room)) return;
+  packs::pack& fresh = pack != nullptr ? *pack : packs_.next();
+  if (fresh.frames > 0) send_pack(fresh, now, out);
+  packs_.open(fresh, peer);
+  [[maybe_unused]] const bool fits = fresh.add(frame, room);
+  assert(fits);  // every path carries a small frame
+}
+
+void lane::send_pack(packs::pack& pack, time_point now, outbox& out) noexcept {
+  const std::size_t frames = pack.frames;
+  pack.close();
+  const link& to = links_[pack.peer.value];
+  session* under = find_mutable(to.sending);
+  // The session was there when the first frame came; a drain is short, but its key may have been the last of it.
+  if (under == nullptr || !under->can_send(now)) return drops_.count(drop::no_session, frames);
+  const std::size_t size = pack.used + wire::data_overhead;
+  const bytes_span sealed = out.room(size);
+  if (sealed.empty()) return drops_.count(drop::outbox_full, frames);
+  under->seal(1, sealed, size, [&](std::size_t) noexcept { return pack.record(); });
+  out.push_train(*to.remote, pack.peer, size, size);
 }
 
 void lane::after_sending(link& to, const session& under, peer_id peer, bool is_payload, time_point now) noexcept {

@@ -41,8 +41,13 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
 
 // ---- inputs
 
-void node::on_frame(const super_frame& frame, time_point now, outbox& out) {
-  lane_.on_frame(frame, now, out);
+void node::on_frame(const super_frame& frame, time_point now, outbox& out, bool more) {
+  lane_.on_frame(frame, more, now, out);
+  settle(now, out);
+}
+
+void node::end_drain(time_point now, outbox& out) {
+  lane_.end_drain(now, out);
   settle(now, out);
 }
 

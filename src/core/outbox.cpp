@@ -14,6 +14,13 @@ outbox::outbox(std::size_t flood)
   notices_.reserve(max_notices);
 }
 
+bool outbox::train::continues_with(const endpoint& next_to, peer_id next_peer, bytes_view next,
+                                   std::size_t next_stride) const noexcept {
+  const bool fits = next.size() > next_stride ? next_stride == stride : next.size() <= stride;
+  return fits && bytes.size() % stride == 0 && bytes.data() + bytes.size() == next.data() && peer == next_peer &&
+         to == next_to;
+}
+
 bytes_span outbox::room(std::size_t size) noexcept {
   if (size > arena_bytes_ - used_ || trains_.size() == max_trains) return {};
   return {arena_.get() + used_, size};
@@ -21,8 +28,13 @@ bytes_span outbox::room(std::size_t size) noexcept {
 
 void outbox::push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept {
   assert(size <= arena_bytes_ - used_ && trains_.size() < max_trains && stride > 0);
-  trains_.push_back({to, peer, bytes_view(arena_.get() + used_, size), stride});
+  const bytes_view bytes(arena_.get() + used_, size);
   used_ += size;
+  if (!trains_.empty() && trains_.back().continues_with(to, peer, bytes, stride)) {
+    trains_.back().bytes = {trains_.back().bytes.data(), trains_.back().bytes.size() + size};
+  } else {
+    trains_.push_back({to, peer, bytes, std::min(stride, size)});
+  }
 }
 
 bytes_span outbox::keep(std::size_t size) noexcept {

@@ -12,7 +12,7 @@ namespace {
 enum class record_kind : std::uint8_t { frames = 0x10, train = 0x20, fragment = 0x30, control = 0x40 };
 enum class control_type : std::uint8_t { ping = 1, pong = 2, bye = 3, forget = 4 };
 
-constexpr std::size_t length_size = 2;
+constexpr std::size_t length_size = next_frame_header_size;
 constexpr std::uint8_t kind_bits = 0xf0;
 constexpr std::uint8_t train_ecn = 0x08;
 constexpr std::uint8_t train_gso_bits = 0x07;
@@ -138,6 +138,11 @@ std::optional<std::size_t> segment_size(const train_view& segment, const packet&
 void format_frames_header(std::span<std::uint8_t, frames_header_size> out, std::uint16_t frame_length) noexcept {
   out[0] = byte_of(record_kind::frames);
   store_le16(&out[1], frame_length);
+}
+
+void format_next_frame_header(std::span<std::uint8_t, next_frame_header_size> out,
+                              std::uint16_t frame_length) noexcept {
+  store_le16(out.data(), frame_length);
 }
 
 void format_train_header(std::span<std::uint8_t, train_header_size> out, gso_kind gso, bool ecn, std::uint8_t index,

@@ -248,12 +248,24 @@ TEST_CASE("tables and keys that do not exist") {
         "lan.toml:1:1: `private_key` is missing here; add it: the path of a key file, relative to this file");
 }
 
+TEST_CASE("offloads: three words, auto by default") {
+  const config c = parse(std::string(node) + "[offload]\ntap_gso = \"on\"\nudp_gro = \"off\"\naccelerator = \"off\"\n");
+  CHECK(c.offload.tap_gso == offload_choice::on);
+  CHECK(c.offload.tap_uso == offload_choice::automatic);
+  CHECK(c.offload.udp_gso == offload_choice::automatic);
+  CHECK(c.offload.udp_gro == offload_choice::off);
+  CHECK(c.offload.accelerator == offload_choice::off);
+  check_all({
+      {"[offload]\ntap_uso = true\n", "lan.toml:4:11: `tap_uso` is true or false; write \"auto\", \"on\" or \"off\""},
+      {"[offload]\nudp_gso = \"yes\"\n", "lan.toml:4:11: `udp_gso` cannot be `yes`; write \"auto\", \"on\" or \"off\""},
+  });
+}
+
 TEST_CASE("parts of the file format that this version does not have") {
   const std::string not_built = " is not built in this version yet; remove it";
   check_all({
       {"state = \"/var/lib/lanloom/lan\"\n", "lan.toml:3:1: `state`" + not_built},
       {"[control]\nmetrics = \"127.0.0.1:9985\"\n", "lan.toml:4:1: `metrics`" + not_built},
-      {"[offload]\ntap_gso = \"auto\"\n", "lan.toml:3:2: [offload]" + not_built},
       {"[tap]\nmtu = \"path\"\n",
        "lan.toml:4:7: `mtu` = \"path\" is not built in this version yet; write an integer from 1280 to 9216, or remove "
        "it"},

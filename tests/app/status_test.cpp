@@ -54,8 +54,8 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
   const node_pair pair = talking_pair();
   const json s = status_of(pair, pair.at.now - 12s);
   CHECK(keys_of_object(s) == std::vector<std::string>{"schema", "instance", "version", "uptime_seconds", "config",
-                                                      "node", "tap", "bridge", "host", "peers", "fdb", "guard",
-                                                      "drops"});
+                                                      "node", "tap", "underlay", "bridge", "host", "peers", "fdb",
+                                                      "guard", "drops"});
   CHECK(s["schema"] == 1);
   CHECK(s["instance"] == "lan");
   CHECK(s["version"] == LANLOOM_VERSION);
@@ -69,7 +69,8 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
                          {"tx_frames", 1},
                          {"rx_bytes", 200},
                          {"tx_bytes", 100},
-                         {"offloads", json::array()}});
+                         {"offloads", {"checksum", "tso4", "tso6", "uso"}}});
+  CHECK(s["underlay"] == json{{"offloads", {"gso", "gro"}}});
   CHECK(s["bridge"] == json{{"name", "br-lan"}, {"created", true}});
   CHECK(s["host"] == json{{"corrections", 0}, {"problems", json::array()}});
   CHECK(s["fdb"] == json{{"entries", 2}, {"capacity", 65536}});

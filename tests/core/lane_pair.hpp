@@ -35,10 +35,10 @@ struct side {
         l(peers, mtu, std::move(own), source),
         at(endpoint::v4({192, 0, 2, static_cast<std::uint8_t>(seed)}, 4780)) {}
 
-  void send(bytes_view frame, time_point now = begun, const offload& meta = {}) {
+  void send(bytes_view frame, time_point now = begun, const offload& meta = {}, bool more = false) {
     bytes buffer(frame_headroom);
     buffer.insert(buffer.end(), frame.begin(), frame.end());
-    l.on_frame({bytes_span(buffer).subspan(frame_headroom), meta}, now, out);
+    l.on_frame({bytes_span(buffer).subspan(frame_headroom), meta}, more, now, out);
   }
   void arrive(bytes datagram, const endpoint& from, time_point now = begun) {
     kept.push_back(std::move(datagram));  // delivered frames borrow it

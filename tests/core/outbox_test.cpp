@@ -49,7 +49,7 @@ TEST_CASE("outbox: no more trains, slices or notices than are kept") {
   outbox out;
   for (std::size_t k = 0; k < outbox::max_trains; ++k) {
     REQUIRE(out.room(1).size() == 1);
-    out.push_train(somewhere, {}, 1, 1);
+    out.push_train(somewhere, peer_id{static_cast<std::uint16_t>(k)}, 1, 1);
   }
   CHECK(out.room(1).empty());
   CHECK(out.trains().size() == outbox::max_trains);
@@ -84,7 +84,34 @@ TEST_CASE("outbox: it says when to carry things out, long before it is full") {
   for (std::size_t k = 0; k <= outbox::max_trains / 2; ++k) {
     CHECK_FALSE(out.is_filling());
     REQUIRE(!out.room(1).empty());
-    out.push_train(somewhere, {}, 1, 1);
+    out.push_train(somewhere, peer_id{static_cast<std::uint16_t>(k)}, 1, 1);
   }
   CHECK(out.is_filling());
+}
+
+TEST_CASE("outbox: datagrams of one size to one place are one train, and a shorter one ends it") {
+  outbox out;
+  const endpoint elsewhere = endpoint::v4({192, 0, 2, 9}, 1);
+  const auto push = [&](std::size_t size, std::size_t stride, const endpoint& to = somewhere, peer_id peer = {}) {
+    REQUIRE(!out.room(size).empty());
+    out.push_train(to, peer, size, stride);
+    return out.trains().size();
+  };
+  CHECK(push(100, 100) == 1);
+  CHECK(push(100, 100) == 1);
+  CHECK(push(300, 100) == 1);
+  CHECK(push(250, 100) == 1);
+  CHECK(out.trains()[0].bytes.size() == 750);
+  CHECK(out.trains()[0].stride == 100);
+  CHECK(push(100, 100) == 2);  // behind the shorter one
+  CHECK(push(40, 100) == 2);
+  CHECK(push(40, 40) == 3);
+  CHECK(push(41, 41) == 4);
+  CHECK(push(90, 45) == 5);
+  CHECK(push(90, 30) == 6);
+  CHECK(push(30, 30, elsewhere) == 7);
+  CHECK(push(30, 30, elsewhere, peer_id{1}) == 8);
+  REQUIRE(!out.room(10).empty());
+  static_cast<void>(out.keep(10));
+  CHECK(push(30, 30, elsewhere, peer_id{1}) == 9);  // something lies between
 }

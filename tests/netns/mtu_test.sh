@@ -40,10 +40,12 @@ case_of sizes_up_to_9000_cross_a_path_of_1500
 
 every_datagram_fits_the_path() {
   alpha ip link set u0 gso_max_segs 1 # the kernel cuts what is sent before the capture sees it
+  beta ip link set u0 gso_max_segs 1
   capture path outside underlay udp port 4780
   pings_of n1 10.5.0.31 9000
   end_capture path
   alpha ip link set u0 gso_max_segs 65535
+  beta ip link set u0 gso_max_segs 65535
   if [ "$(counts path)" -lt 42 ]; then fail "only $(counts path) datagrams for six packets of 9000 bytes"; fi
   same "datagrams over 1500 bytes" 0 "$(counts path 'ip[2:2] > 1500')"
   same "datagrams cut by IP" 0 "$(counts path 'ip[6:2] & 0x3fff != 0')"
@@ -57,6 +59,17 @@ tcp_with_large_segments_crosses() {
   python3 "$here/iperf.py" "$D/iperf.json" >/dev/null
 }
 case_of tcp_with_large_segments_crosses
+
+ipv6_packets_of_9000_cross() {
+  n1 ip addr add fd00:5::11/64 dev veth11 nodad
+  n3 ip addr add fd00:5::31/64 dev veth31 nodad
+  pings n1 fd00:5::31 -M "do" -s 8952
+  pings n3 fd00:5::11 -M "do" -s 8952
+}
+case_of ipv6_packets_of_9000_cross
+
+streams_cross_unaltered() { supers stream n1:veth11 n3:veth31 10.5.0.31; }
+case_of streams_cross_unaltered
 
 # The path becomes narrower while the hosts run; on every interface of it, as a router in between would.
 sizes_up_to_9000_cross_a_path_of_1280() {
@@ -72,6 +85,7 @@ sizes_up_to_9000_cross_a_path_of_1280() {
     pings_of n1 10.5.0.31 $size
     pings_of n3 10.5.0.11 $size
   done
+  streams_cross_unaltered
   same "path MTU, says alpha" 1280 "$(status_of alpha "s['peers'][0]['path_mtu']")"
 }
 case_of sizes_up_to_9000_cross_a_path_of_1280
@@ -90,6 +104,8 @@ an_underlay_of_1280_from_the_start() {
     pings_of n3 10.5.0.11 $size
   done
   frames sizes n1:veth11 n3:veth31
+  streams_cross_unaltered
+  supers trains n1:veth11 n3:veth31
 }
 case_of an_underlay_of_1280_from_the_start
 

@@ -51,3 +51,57 @@ nothing_was_dropped_by_mistake() {
   done
 }
 case_of nothing_was_dropped_by_mistake
+
+# What may be left to the kernels, one bit a switch: alpha has those of NUMBER, beta the others.
+combination() { # combination NUMBER
+  local name bit key value
+  for name in alpha beta; do
+    sed -i '/^# offload$/,$d' "$D/$name.toml"
+    { echo '# offload'; echo '[offload]'; } >>"$D/$name.toml"
+    bit=1
+    for key in tap_gso tap_uso udp_gso udp_gro; do
+      value=off
+      if [ $((($1 & bit) != 0)) = "$([ $name = alpha ] && echo 1 || echo 0)" ]; then value=auto; fi
+      echo "$key = \"$value\"" >>"$D/$name.toml"
+      bit=$((bit * 2))
+    done
+  done
+}
+
+every_combination_passes_the_same() {
+  local number
+  for number in {0..15}; do
+    stop alpha beta
+    combination "$number"
+    up alpha beta
+    established alpha beta
+    supers stream n1:veth11 n3:veth31 10.5.0.31 || fail "combination $number, there"
+    supers stream n3:veth31 n1:veth11 10.5.0.11 || fail "combination $number, back"
+    supers dhcp n1:veth11 n3:veth31 10.5.0.31 || fail "combination $number, DHCP"
+    nothing_was_dropped_by_mistake
+  done
+}
+case_of every_combination_passes_the_same
+
+super_frames_cross_where_one_side_takes_none() {
+  local number
+  for number in 0 15; do
+    stop alpha beta
+    combination "$number"
+    up alpha beta
+    established alpha beta
+    supers trains n1:veth11 n3:veth31
+  done
+}
+case_of super_frames_cross_where_one_side_takes_none
+
+the_switches_are_in_status() {
+  stop alpha beta
+  combination 1
+  up alpha beta
+  same "TAP of alpha" "['checksum', 'tso4', 'tso6']" "$(status_of alpha "s['tap']['offloads']")"
+  same "socket of alpha" "[]" "$(status_of alpha "s['underlay']['offloads']")"
+  same "TAP of beta" "[]" "$(status_of beta "s['tap']['offloads']")"
+  same "socket of beta" "['gso', 'gro']" "$(status_of beta "s['underlay']['offloads']")"
+}
+case_of the_switches_are_in_status

@@ -311,12 +311,9 @@ TEST_CASE("udp: a train goes in as few calls as 64 datagrams and 65507 bytes all
       std::size_t bytes, stride;
       std::vector<std::size_t> calls;
     };
-    const row rows[] = {{1000, 1000, {1000}},
-                        {1001, 1000, {1001}},
-                        {44 * 1472 + 3000, 1472, {44 * 1472, 3000}},
-                        {64 * 100, 100, {6400}},
-                        {64 * 100 + 1, 100, {6400, 1}},
-                        {65000, 65000, {65000}}};
+    const row rows[] = {
+        {1000, 1000, {1000}},    {1001, 1000, {1001}},           {44 * 1472 + 3000, 1472, {44 * 1472, 3000}},
+        {64 * 100, 100, {6400}}, {64 * 100 + 1, 100, {6400, 1}}, {65000, 65000, {65000}}};
     for (const row& r : rows) {
       const auto bytes = bytes_of(r.bytes);
       const sent done = from.send(at("127.0.0.1:4780"), bytes, r.stride, true);

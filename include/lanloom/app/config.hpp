@@ -37,6 +37,7 @@ class source_map {
 };
 
 enum class cipher_choice : std::uint8_t { automatic, aes_256_gcm, chacha20_poly1305 };
+enum class offload_choice : std::uint8_t { automatic, on, off };
 enum class log_level : std::uint8_t { error, warning, info, debug };
 enum class forward_protocol : std::uint8_t { tcp, udp };
 enum class bridge_kind : std::uint8_t { automatic, linux_bridge, ovs };
@@ -108,6 +109,15 @@ struct peer_config {
   std::chrono::seconds keepalive{25};  // 0: off
 };
 
+// What may be left to the kernel, and to libipsec-mb. automatic: what the self-tests found to work.
+struct offload_config {
+  offload_choice tap_gso = offload_choice::automatic;
+  offload_choice tap_uso = offload_choice::automatic;
+  offload_choice udp_gso = offload_choice::automatic;
+  offload_choice udp_gro = offload_choice::automatic;
+  offload_choice accelerator = offload_choice::automatic;
+};
+
 struct config {
   std::string instance;        // the file's stem, [a-z0-9-]{1,12}
   std::filesystem::path file;  // as it was given
@@ -118,6 +128,7 @@ struct config {
   forwarding_config forwarding;
   nat_config nat;
   std::vector<peer_config> peers;
+  offload_config offload;
   log_level log = log_level::info;
   std::string control_group;
   source_map where;

@@ -17,6 +17,7 @@
 #include <lanloom/core/guard.hpp>
 #include <lanloom/core/outbox.hpp>
 #include <lanloom/core/outgoing.hpp>
+#include <lanloom/core/packs.hpp>
 #include <lanloom/core/reassembly.hpp>
 #include <lanloom/core/runs.hpp>
 #include <lanloom/core/session.hpp>
@@ -74,7 +75,9 @@ class lane {
   lane(std::size_t peers, std::uint16_t mtu, std::vector<wire::mac_address> own, crypto::random& source);
 
   // Inputs.
-  void on_frame(const super_frame& frame, time_point now, outbox& out) noexcept;
+  // `more`: others are ready behind it. Small frames may then share a datagram, until end_drain().
+  void on_frame(const super_frame& frame, bool more, time_point now, outbox& out) noexcept;
+  void end_drain(time_point now, outbox& out) noexcept;
   // One batch: the segments it brings leave in it, and nothing of it is kept.
   void on_datagrams(std::span<const received> batch, time_point now, outbox& out) noexcept;
   void on_timer(time_point now, outbox& out) noexcept;
@@ -131,6 +134,8 @@ class lane {
 
   drop switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept;
   drop send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept;
+  void pack_frame(peer_id peer, bytes_view frame, std::size_t room, time_point now, outbox& out) noexcept;
+  void send_pack(packs::pack& pack, time_point now, outbox& out) noexcept;
   void after_sending(link& to, const session& under, peer_id peer, bool is_payload, time_point now) noexcept;
 
   drop on_datagram(bytes_span datagram, const endpoint& from, time_point now, outbox& out) noexcept;
@@ -154,6 +159,8 @@ class lane {
   std::vector<place> places_;  // size is a power of two
   fdb fdb_;
   reassembly reassembly_;
+  packs packs_;
+  bool draining_ = false;
   runs runs_;
   tap_offloads tap_offloads_ = all_tap_offloads;
   std::vector<std::uint8_t> scratch_;  // one frame with headroom

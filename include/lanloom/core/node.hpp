@@ -45,7 +45,9 @@ class node {
   node& operator=(const node&) = delete;
 
   // Inputs.
-  void on_frame(const super_frame& frame, time_point now, outbox& out);
+  // `more`: others are ready behind it, and end_drain() comes after the last of them.
+  void on_frame(const super_frame& frame, time_point now, outbox& out, bool more = false);
+  void end_drain(time_point now, outbox& out);
   void on_datagrams(std::span<const received> batch, time_point now, outbox& out);
   void on_datagrams(const datagram_train& train, const endpoint& from, time_point now, outbox& out) {
     const received one{from, train};

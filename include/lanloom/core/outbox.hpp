@@ -30,6 +30,10 @@ class outbox {
     peer_id peer;
     bytes_view bytes;
     std::size_t stride;
+
+    // Whether these datagrams can be its next ones.
+    [[nodiscard]] bool continues_with(const endpoint& next_to, peer_id next_peer, bytes_view next,
+                                      std::size_t next_stride) const noexcept;
   };
   // One frame for the TAP.
   struct frame {
@@ -61,7 +65,7 @@ class outbox {
   // `size` free bytes of the arena, the same until they are pushed; empty when there are not as many, or no place for
   // another train.
   [[nodiscard]] bytes_span room(std::size_t size) noexcept;
-  // Queues the first `size` bytes of the room just given.
+  // Queues the first `size` bytes of the room just given; as more of the train before, where that is one.
   void push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept;
   // Keeps the first `size` bytes of the room just given for a frame.
   [[nodiscard]] bytes_span keep(std::size_t size) noexcept;

@@ -19,6 +19,7 @@
 namespace lanloom::wire {
 
 inline constexpr std::size_t frames_header_size = 3;  // kind byte and the first frame's length
+inline constexpr std::size_t next_frame_header_size = 2;  // a further frame's length
 inline constexpr std::size_t train_header_size = 4;
 inline constexpr std::size_t max_train_segments = 128;
 inline constexpr std::size_t max_train_headers = 255;
@@ -85,6 +86,8 @@ using record =
 
 // Writes the header of a kind 1 record with one frame in front of it.
 void format_frames_header(std::span<std::uint8_t, frames_header_size> out, std::uint16_t frame_length) noexcept;
+// Writes the header of a further frame of that record.
+void format_next_frame_header(std::span<std::uint8_t, next_frame_header_size> out, std::uint16_t frame_length) noexcept;
 // REQUIRES header_length <= max_train_headers.
 void format_train_header(std::span<std::uint8_t, train_header_size> out, gso_kind gso, bool ecn, std::uint8_t index,
                          std::uint8_t count, std::size_t header_length) noexcept;
