@@ -84,7 +84,11 @@ void builder::operator()(const join_bridge& s) {
     os::ovs_add_port(s.bridge, s.port, instance_);
     return;
   }
-  here_.set_master(index_of({s.port, {}}), index_of({s.bridge, {}}));
+  const auto bridge = here_.link_by_name(s.bridge);
+  if (!bridge) throw setup_error(s.bridge + ": somebody removed it while it was being joined");
+  // A bridge without a MAC of its own takes the lowest of its ports: where ours are all it has, it would take theirs.
+  if (!is_ours(*bridge, instance_, log_.entries())) here_.set_mac(bridge->index, bridge->mac);
+  here_.set_master(index_of({s.port, {}}), bridge->index);
 }
 
 void builder::operator()(const add_address& s) {

@@ -328,6 +328,7 @@ void keeper::start_node() {
     return;
   }
   channel_->set_non_blocking(true);
+  report();
   wait_for_node();
 }
 

@@ -28,7 +28,7 @@ TEST_CASE("offloads: auto takes what was found, on and off are obeyed") {
   CHECK(choose_offloads(wanted, {}) == offload_setup{});
   CHECK(missing_offloads(wanted, {}).empty());
   wanted = {off, on, off, off, off};
-  CHECK(choose_offloads(wanted, everything) == offload_setup{{}, {}, false, false, false});
+  CHECK(choose_offloads(wanted, everything) == offload_setup{{}, {}, false, false});
   CHECK(missing_offloads(wanted, {}).empty());
   wanted = {on, off, on, on, on};
   CHECK(choose_offloads(wanted, everything).to_tap == tap_offloads{true, true, true, false});
