@@ -121,7 +121,85 @@ dockerd_is_restarted() {
 }
 case_of dockerd_is_restarted
 
-# What follows ends lanloom.
+# ---- lanloom ends and starts -----------------------------------------------------------------------------------------
+
+# What would have to change if a container of alpha's had been started again.
+lives() { docker alpha inspect --format '{{.State.StartedAt}} {{.State.Pid}} {{.NetworkSettings.SandboxID}}' one zero; }
+in_one() { "$1" nsenter --net="/proc/$(docker "$1" inspect --format '{{.State.Pid}}' one)/ns/net" "${@:2}"; }
+
+# A TCP connection between containers of both hosts, and what Docker has on alpha, outlive COMMAND...
+outlives() {
+  local before said
+  before=$(lives)
+  in_one alpha python3 "$here/lasting.py" serve 7777 >"$D/server.log" 2>&1 &
+  eventually 10 one_listens
+  in_one beta python3 "$here/lasting.py" call "$(address alpha one lan)" 7777 >"$D/lasting" 2>"$D/lasting.log" &
+  eventually 10 grep -q 1 "$D/lasting"
+  "$@"
+  said=$(wc -l <"$D/lasting")
+  eventually 30 has_gone_on $((said + 5))
+  same "containers" "$before" "$(lives)"
+  contact alpha one 192.168.50.1
+  contact alpha zero 192.168.50.1
+  pkill -f "$here/lasting.py"
+  eventually 10 not one_listens
+}
+one_listens() { [ -n "$(in_one alpha ss -Hltn 'sport = :7777')" ]; }
+has_gone_on() { [ "$(wc -l <"$D/lasting")" -gt "$1" ]; }
+
+end_and_start() {
+  stop alpha
+  grep -q 'bridge br-lan stays' "$D/alpha.log" # as Docker's containers are on it
+  up --keep alpha
+}
+docker_loses_nothing_when_lanloom_ends_and_starts() { outlives end_and_start; }
+case_of docker_loses_nothing_when_lanloom_ends_and_starts
+
+end_and_start_kept() {
+  stop alpha
+  up --keep alpha
+}
+docker_loses_nothing_when_lanloom_ends_with_keep_and_starts() { outlives end_and_start_kept; }
+case_of docker_loses_nothing_when_lanloom_ends_with_keep_and_starts
+
+kill_and_start() {
+  kill -KILL "$(keeper_of alpha)"
+  ends "$(keeper_of alpha)"
+  up alpha
+}
+docker_loses_nothing_when_lanloom_is_killed_and_starts() { outlives kill_and_start; }
+case_of docker_loses_nothing_when_lanloom_is_killed_and_starts
+
+dockerd_is_restarted_without_lanloom() {
+  stop alpha
+  engine_ends alpha
+  engine alpha
+  docker alpha start one zero >/dev/null
+  up alpha
+  contact beta one "$(address alpha one lan)"
+  contact alpha one 192.168.50.1
+}
+case_of dockerd_is_restarted_without_lanloom
+
+# Docker then makes a bridge of that name, which lanloom does not take.
+after_a_boot_with_docker_first_the_start_is_refused_with_the_cure() {
+  local status=0
+  engine_ends alpha
+  stop alpha
+  same "br-lan" "" "$(alpha ip -br link show br-lan 2>/dev/null || true)"
+  engine alpha
+  alpha "$LANLOOM" up "$D/alpha.toml" 2>"$D/complaint" || status=$?
+  same "status" 1 $status
+  grep -q "br-lan: exists already and is not lanloom's; .* remove it" "$D/complaint"
+  engine_ends alpha
+  alpha ip link del br-lan
+  up alpha
+  engine alpha
+  docker alpha start one zero >/dev/null
+  contact beta one "$(address alpha one lan)"
+}
+case_of after_a_boot_with_docker_first_the_start_is_refused_with_the_cure
+
 when_lanloom_ends_docker_goes_on() {
   local name
   stop alpha beta

@@ -179,17 +179,19 @@ host_of() {
 times_ready() { grep -c ': ready in' "$D/$1.log" 2>/dev/null || true; }
 is_ready() { [ "$(times_ready "$1")" -gt "$2" ]; }
 
-start() { # start INSTANCE: without waiting for it
+start() { # start INSTANCE [OPTION...]: without waiting for it
   touch "$D/$1.log"
-  lab_start "$(host_of "$1")" "$D/$1.out" sh -c 'exec "$0" up "$1" >>"$2" 2>&1' "$LANLOOM" "$D/$1.toml" "$D/$1.log"
+  lab_start "$(host_of "$1")" "$D/$1.out" sh -c 'log=$1; shift; exec "$0" up "$@" >>"$log" 2>&1' \
+    "$LANLOOM" "$D/$1.log" "${@:2}" "$D/$1.toml"
   echo "$lab_pid" >"$D/$1.pid"
 }
 
-up() { # up INSTANCE...: each in the host of its name
-  local name before
+up() { # up [--keep] INSTANCE...: each in the host of its name
+  local name before options=()
+  if [ "$1" = --keep ]; then options=("$1") && shift; fi
   for name in "$@"; do
     before=$(times_ready "$name")
-    start "$name"
+    start "$name" "${options[@]}"
     eventually 20 is_ready "$name" "${before:-0}"
   done
 }
