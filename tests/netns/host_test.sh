@@ -63,7 +63,12 @@ a_deleted_bridge_is_made_again_with_its_ports_and_its_mac() {
 }
 case_of a_deleted_bridge_is_made_again_with_its_ports_and_its_mac
 
-swap_the_bridge() { printf 'link del br-lan\nlink add br-lan type bridge\n' | alpha ip -batch -; }
+swap_the_bridge() { # while the keeper is held: it would be faster
+  kill -STOP "$(keeper_of alpha)"
+  alpha ip link del br-lan
+  alpha ip link add br-lan type bridge
+  kill -CONT "$(keeper_of alpha)"
+}
 a_bridge_of_somebody_else_in_its_place_is_taken_over() {
   mended swap_the_bridge
   pings n2 10.5.0.1
