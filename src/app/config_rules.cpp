@@ -138,9 +138,7 @@ class rule_book {
       }
       return;
     }
-    if (!b.uplinks.empty()) {
-      problem_at("bridge.uplinks", "the uplinks of a bridge with create = false are its owner's; remove `uplinks`");
-    } else if (b.stp) {
+    if (b.stp && b.uplinks.empty()) {
       problem_at("bridge.stp", "a bridge with create = false stays as its owner set it; remove `stp`");
     }
   }
