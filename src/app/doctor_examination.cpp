@@ -16,7 +16,6 @@ namespace lanloom::app {
 namespace {
 using clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds patience{1000};
 constexpr std::chrono::milliseconds patience_for_all{1500};
 
 // Whether the older kind of iptables has a filter table in this network namespace. To list one would make it.
@@ -100,10 +99,11 @@ std::vector<std::string> examination::uplinks() const {
 }
 
 std::optional<os::program_result> examination::run(const std::string& name,
-                                                   std::initializer_list<std::string> arguments) {
+                                                   std::initializer_list<std::string> arguments,
+                                                   std::chrono::milliseconds at_most) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(programs_until_ - clock::now());
   if (left.count() <= 0 || !os::find_program(name)) return std::nullopt;
-  return os::run_program(name.c_str(), std::vector<std::string>(arguments), {}, std::min(patience, left));
+  return os::run_program(name.c_str(), std::vector<std::string>(arguments), {}, std::min(at_most, left));
 }
 
 const packet_filter* examination::firewall() {
@@ -121,12 +121,12 @@ bool examination::read_iptables(const std::string& program, bool v6) {
   return true;
 }
 
-// Sets may be huge. Without their elements a rule that asks for one counts as not met.
+// Sets may be huge, and then too long or too slow. Without their elements a rule that asks for one counts as not met.
 std::optional<os::program_result> examination::list_ruleset() {
   try {
-    return run("nft", {"-j", "list", "ruleset"});
+    return run("nft", {"-j", "list", "ruleset"}, patience / 2);
   } catch (const std::system_error& e) {
-    if (e.code() != std::errc::message_size) throw;
+    if (e.code() != std::errc::message_size && e.code() != std::errc::timed_out) throw;
   }
   return run("nft", {"-j", "-t", "list", "ruleset"});
 }

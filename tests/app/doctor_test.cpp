@@ -309,12 +309,11 @@ TEST_CASE("a set too large to be told does not hide the rules") {
   on_own_host([] {
     make_example_host();
     shell(
-        "( echo 'table inet mine { set many { type ipv4_addr . inet_service; elements = {'; "
-        "for a in $(seq 0 149); do for b in $(seq 0 249); do echo \"10.1.$a.$b . 4780,\"; done; done; "
-        "echo '} ; } ; chain i { type filter hook input priority 0; policy drop; ip saddr . udp dport @many accept; } "
-        "; "
-        "}' "
-        ") | nft -f -");
+        "( echo 'table inet mine { set many { type ipv4_addr; elements = {'; word=$(printf '%0100d' 0); "
+        "for a in $(seq 0 31); do for b in $(seq 0 249); do echo \"10.1.$a.$b comment \\\"$word\\\",\"; done; done; "
+        "echo '} ; }'; echo 'chain i { type filter hook input priority 0; policy drop; ip saddr @many accept; }'; echo "
+        "'}' "
+        ") > /run/many.nft; nft -f /run/many.nft");
     CHECK(output_of("nft -j list ruleset").size() > (1U << 20));
     CHECK(first_failure(look(), "udp-port").cure == "nft insert rule inet mine i udp dport 4780 accept");
     shell("nft insert rule inet mine i udp dport 4780 accept");

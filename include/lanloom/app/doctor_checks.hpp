@@ -34,6 +34,8 @@ using findings = std::vector<finding>;
 
 class examination {
  public:
+  static constexpr std::chrono::milliseconds patience{1000};
+
   // `c`: nothing when only the host is looked at; borrowed.
   examination(const config* c, occasion when);
 
@@ -59,7 +61,8 @@ class examination {
 
   // A program's answer; nothing when it is not installed, or time is up.
   [[nodiscard]] std::optional<os::program_result> run(const std::string& name,
-                                                      std::initializer_list<std::string> arguments);
+                                                      std::initializer_list<std::string> arguments,
+                                                      std::chrono::milliseconds at_most = patience);
 
  private:
   void ask_status();
