@@ -145,6 +145,11 @@ an_address_that_two_have_is_found_from_both_hosts() {
 }
 case_of an_address_that_two_have_is_found_from_both_hosts
 
+seen_twice() { # each frame of the other takes it away from the port
+  alpha bridge fdb replace "$1" dev veth20 master dynamic
+  judges alpha duplicate-mac WARN
+}
+
 # As two containers with the same fixed MAC have it.
 a_mac_that_lives_at_two_places_is_found() {
   doctor alpha
@@ -161,8 +166,7 @@ s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 s.bind(("twin", 0))
 s.send(b"\xff" * 6 + mac + b"\x88\xb5" + b"lanloom doctor test" + bytes(30))
 END
-  alpha bridge fdb replace $mac dev veth20 master dynamic
-  eventually 5 judges alpha duplicate-mac WARN
+  eventually 20 seen_twice $mac
   what duplicate-mac | grep -q "^$mac behind a port of br-lan and behind peer \"beta\"$"
   n3 ip link del twin
   alpha bridge fdb del $mac dev veth20 master 2>/dev/null || true # unless it has moved by then
