@@ -101,6 +101,16 @@ void check_joined_mtu(const config& c, const host_view& kernel) {
                     std::to_string(bridge->link.mtu) + ", which stays its owner's; remove `mtu`, or set it to that");
 }
 
+// A switch in user space reads its ports as they are: packets of namespaces that nobody has cut and summed would not
+// pass it.
+void check_datapath(const plan& p) {
+  if (!p.facts.ovs || !os::ovs_bridge_exists(p.facts.bridge) || os::ovs_datapath_type(p.facts.bridge) != "netdev")
+    return;
+  throw setup_error("bridge " + p.facts.bridge +
+                    ": is one of Open vSwitch in user space (datapath_type netdev), which " +
+                    "is not built in this version yet; join one of the kernel's datapath");
+}
+
 bool collide(const takes_port& a, const takes_port& b) {
   return a.udp == b.udp && a.port == b.port && (a.address == b.address || a.address == "*" || b.address == "*");
 }
@@ -198,6 +208,7 @@ void host::preflight(const plan& p, const config& c) const {
   const auto kernel = read_host(p, entries);
   check_subnets(c, kernel, entries);
   check_joined_mtu(c, kernel);
+  check_datapath(p);
   check_ports(p, journal_file_);
   check_listeners(c, entries);
   const auto found = difference(p, kernel, entries);

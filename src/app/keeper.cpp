@@ -171,6 +171,7 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.own_macs = own_macs(p);
   const os::kernel_offloads found = os::probe_offloads();
   s.offloads = choose_offloads(c.offload, found);
+  if (p.facts.ovs) s.offloads.to_tap = {};  // a switch may look into frames before the kernel finishes them
   for (const std::string& name : missing_offloads(c.offload, found)) {
     spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
   }
