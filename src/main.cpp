@@ -130,7 +130,8 @@ class command_line {
           ->required()
           ->check(not_empty());
     };
-    auto* attach = add("attach", "wire a network namespace to the bridge, live", [this] { return app::attach(a_.attach); });
+    auto* attach =
+        add("attach", "wire a network namespace to the bridge, live", [this] { return app::attach(a_.attach); });
     places(attach);
     attach->add_option("--address", to.addresses, "with the length of its subnet, such as 10.5.0.12/16")->required();
     attach->add_option("--interface", to.interface, "inside the namespace; default: eth0");

@@ -68,7 +68,9 @@ class drop_counters {
   void count(drop reason, std::uint64_t packets = 1) noexcept {
     if (reason != drop::none) counts_[static_cast<std::size_t>(reason)] += packets;
   }
-  [[nodiscard]] std::uint64_t operator[](drop reason) const noexcept { return counts_[static_cast<std::size_t>(reason)]; }
+  [[nodiscard]] std::uint64_t operator[](drop reason) const noexcept {
+    return counts_[static_cast<std::size_t>(reason)];
+  }
   bool operator==(const drop_counters&) const = default;
 
  private:

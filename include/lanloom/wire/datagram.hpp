@@ -16,14 +16,14 @@ enum class message_type : std::uint8_t { initiation = 1, response = 2, cookie_re
 inline constexpr std::uint8_t protocol_version = 1;
 inline constexpr std::size_t tag_size = 16;
 inline constexpr std::size_t mac_size = 16;
-inline constexpr std::size_t max_tlv_bytes = 1024;         // L
-inline constexpr std::size_t initiation_size = 168;        // + L
-inline constexpr std::size_t response_size = 132;          // + L
+inline constexpr std::size_t max_tlv_bytes = 1024;   // L
+inline constexpr std::size_t initiation_size = 168;  // + L
+inline constexpr std::size_t response_size = 132;    // + L
 inline constexpr std::size_t cookie_reply_size = 64;
 inline constexpr std::size_t data_header_size = 16;
 inline constexpr std::size_t min_data_size = data_header_size + tag_size;
-inline constexpr std::size_t payload_1_size = 32;          // + L
-inline constexpr std::size_t payload_2_size = 40;          // + L
+inline constexpr std::size_t payload_1_size = 32;  // + L
+inline constexpr std::size_t payload_2_size = 40;  // + L
 inline constexpr std::size_t data_overhead = data_header_size + tag_size;
 
 // Type of a datagram whose length, version and reserved bytes fit it; nothing for anything else.

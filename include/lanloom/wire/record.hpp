@@ -18,7 +18,7 @@
 
 namespace lanloom::wire {
 
-inline constexpr std::size_t frames_header_size = 3;  // kind byte and the first frame's length
+inline constexpr std::size_t frames_header_size = 3;      // kind byte and the first frame's length
 inline constexpr std::size_t next_frame_header_size = 2;  // a further frame's length
 inline constexpr std::size_t train_header_size = 4;
 inline constexpr std::size_t max_train_segments = 128;
@@ -73,8 +73,8 @@ struct forget {};  // hosts are reached another way now
 struct unknown_control {};
 struct bad_record {};
 
-using record =
-    std::variant<keepalive, frames_view, train_view, fragment_view, ping, pong, bye, forget, unknown_control, bad_record>;
+using record = std::variant<keepalive, frames_view, train_view, fragment_view, ping, pong, bye, forget, unknown_control,
+                            bad_record>;
 
 [[nodiscard]] record parse_record(bytes_view plain) noexcept;
 
