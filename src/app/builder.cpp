@@ -2,6 +2,7 @@
 #include "builder.hpp"
 
 #include "forwarding.hpp"
+#include "uplink.hpp"
 
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/host_view.hpp>
@@ -88,7 +89,9 @@ void builder::operator()(const join_bridge& s) {
   if (!bridge) throw setup_error(s.bridge + ": somebody removed it while it was being joined");
   // A bridge without a MAC of its own takes the lowest of its ports: where ours are all it has, it would take theirs.
   if (!is_ours(*bridge, instance_, log_.entries())) here_.set_mac(bridge->index, bridge->mac);
-  here_.set_master(index_of({s.port, {}}), bridge->index);
+  const auto port = index_of({s.port, {}});
+  here_.set_master(port, bridge->index);
+  if (s.cost != 0) here_.set_port_cost(port, s.cost);
 }
 
 void builder::operator()(const add_address& s) {
@@ -98,6 +101,8 @@ void builder::operator()(const add_address& s) {
 void builder::operator()(const add_default_route& s) {
   at(s.out).add_default_route({s.gateway, index_of(s.out), route_protocol});
 }
+
+void builder::operator()(const take_uplink& s) { take(s, log_); }
 
 void builder::operator()(const load_table& s) {
   record_found_links(s.rules.forwarding, log_);

@@ -40,6 +40,7 @@ class builder {
   void operator()(const add_address& s);
   void operator()(const bring_up& s) { at(s.what).set_up(index_of(s.what)); }
   void operator()(const add_default_route& s);
+  void operator()(const take_uplink& s);
   void operator()(const load_table& s);
   void operator()(const enable_forwarding& s);
   void operator()(const accept_forwards& s);

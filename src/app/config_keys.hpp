@@ -56,7 +56,7 @@ inline constexpr std::array config_keys{
     config_key{"bridge", "create", forms::boolean},
     config_key{"bridge", "kind", "\"auto\", \"linux\" or \"ovs\""},
     config_key{"bridge", "addresses", forms::addresses},
-    config_key{"bridge", "uplinks", ""},
+    config_key{"bridge", "uplinks", "a list of interfaces of this host, such as [\"eth1\"]"},
     config_key{"bridge", "stp", forms::boolean},
     config_key{"netns", "name", forms::name},
     config_key{"netns", "create", forms::boolean},

@@ -138,6 +138,11 @@ class rule_book {
       }
       return;
     }
+    if (!b.uplinks.empty()) {
+      problem_at("bridge.uplinks",
+                 "a bridge with create = false has the uplinks that its owner gave it; remove "
+                 "`uplinks`, or set create = true");
+    }
     if (b.stp && b.uplinks.empty()) {
       problem_at("bridge.stp", "a bridge with create = false stays as its owner set it; remove `stp`");
     }

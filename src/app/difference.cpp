@@ -3,6 +3,7 @@
 
 #include <lanloom/app/host_view.hpp>
 #include "mac_text.hpp"
+#include "uplink.hpp"
 
 #include <algorithm>
 #include <initializer_list>
@@ -47,6 +48,7 @@ class entry_collector {
     if (s.ovs) wanted_.emplace_back(joined_ovs{s.port, s.bridge});
   }
   void operator()(const add_address& s) { wanted_.emplace_back(made_address{s.to.netns, s.to.name, s.address}); }
+  void operator()(const take_uplink& s) { wanted_.emplace_back(taken_uplink{s.was.name, s.bridge, s.was.up}); }
   void operator()(const load_table& s) { wanted_.emplace_back(made_table{nft_table_name(s.rules.instance)}); }
   void operator()(const enable_forwarding& s) { wanted_.emplace_back(needs_forwarding{s.v6}); }
   void operator()(const accept_forwards& s) { wanted_.emplace_back(accepted_forwards{s.bridge}); }
@@ -73,7 +75,7 @@ bool is_thing(const journal_entry& e) {
   return std::holds_alternative<made_link>(e) || std::holds_alternative<made_netns>(e) ||
          std::holds_alternative<made_table>(e) || std::holds_alternative<made_address>(e) ||
          std::holds_alternative<joined_ovs>(e) || std::holds_alternative<accepted_forwards>(e) ||
-         std::holds_alternative<needs_forwarding>(e);
+         std::holds_alternative<needs_forwarding>(e) || std::holds_alternative<taken_uplink>(e);
 }
 
 class comparison {
@@ -176,7 +178,8 @@ class comparison {
     const auto* port = present({s.port, {}});
     const auto* bridge = present({s.bridge, {}});
     const bool in = port != nullptr && bridge != nullptr && port->link.master == bridge->link.index;
-    if (!in) add(s, on);
+    const bool right = in && (s.cost == 0 || port->link.port_cost == s.cost);
+    if (!right) add(s, on);
   }
 
   void operator()(const add_address& s) {
@@ -213,6 +216,21 @@ class comparison {
       }
     }
     if (!there) add(s, {name_of(s.out)});
+  }
+
+  void operator()(const take_uplink& s) {
+    if (waiting_.contains(s.bridge)) return;
+    const auto* found = kernel_.here.find(s.was.name);
+    const auto* bridge = kernel_.here.find(s.bridge);
+    if (found == nullptr) {
+      result_.missing.push_back("uplink " + s.was.name +
+                                ": there is no such interface; plug it in, or correct [bridge] uplinks");
+    } else if (found->link.master != 0 && (bridge == nullptr || found->link.master != bridge->link.index)) {
+      result_.conflicts.push_back("uplink " + s.was.name +
+                                  ": is a port of something else already; take it out, or correct [bridge] uplinks");
+    } else if (!is_taken(s, kernel_) || !contains(entries_, taken_uplink{s.was.name, s.bridge, s.was.up})) {
+      add(s, {s.bridge});
+    }
   }
 
   void operator()(const load_table& s) {

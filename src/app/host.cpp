@@ -8,6 +8,7 @@
 #include "forwarding.hpp"
 #include "privileges.hpp"
 #include "remover.hpp"
+#include "uplink.hpp"
 
 #include <lanloom/os/netns.hpp>
 #include <lanloom/os/nft.hpp>
@@ -77,6 +78,12 @@ plan with_attachments(plan p, const std::vector<journal_entry>& entries) {
   }
   return p;
 }
+
+void note(const change& c, convergence& in) {
+  in.done.push_back(to_string(c));
+  const auto* made = std::get_if<step>(&c);
+  if (made != nullptr && std::holds_alternative<take_uplink>(*made)) in.took_uplink = true;
+}
 }  // namespace
 
 // One look at the host and what follows from it.
@@ -118,7 +125,12 @@ class host::pass {
       return log_.replace(std::move(rest));
     }
     remover remove(host_.instance_, false, log_.entries(), undone);
-    if (remove.undo(entry) == fate::gone) log_.retract(entry);
+    if (remove.undo(entry) != fate::gone) return;
+    auto rest = log_.entries();
+    const auto* uplink = std::get_if<taken_uplink>(&entry);
+    std::erase_if(
+        rest, [&](const journal_entry& e) { return e == entry || (uplink != nullptr && speaks_of(e, uplink->port)); });
+    log_.replace(std::move(rest));
   }
 
   bool table_is_right(const plan& whole) {
@@ -156,7 +168,7 @@ convergence host::start(const plan& p) {
   convergence result;
   for (const auto& c : now.found().changes) {
     now.carry_out(c.what, result.undone);
-    result.done.push_back(to_string(c.what));
+    note(c.what, result);
   }
   result.tap = now.take_tap();
   return result;
@@ -174,7 +186,7 @@ convergence host::converge(const plan& p, const std::function<bool(const std::st
     if (!at->second) continue;
     try {
       now.carry_out(c.what, result.undone);
-      result.done.push_back(to_string(c.what));
+      note(c.what, result);
     } catch (const std::exception& e) {
       result.failed.emplace_back(e.what());
     }

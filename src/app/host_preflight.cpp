@@ -3,9 +3,11 @@
 
 #include <lanloom/app/difference.hpp>
 #include <lanloom/app/host_view.hpp>
+#include <lanloom/app/instance_directory.hpp>
 #include "forwarding.hpp"
 #include "privileges.hpp"
 #include "remover.hpp"
+#include "uplink.hpp"
 
 #include <lanloom/os/clock.hpp>
 #include <lanloom/os/listening.hpp>
@@ -81,8 +83,10 @@ void check_subnets(const config& c, const host_view& kernel, const std::vector<j
     }
   }
   for (const auto& l : kernel.here.links) {
-    // What is on the bridge already, ours or its owner's, is the overlay's own.
-    if (l.link.name == c.bridge.name || is_ours(l.link, c.instance, entries)) continue;
+    // What is on the bridge already, ours or its owner's, is the overlay's own; what comes with an uplink will be.
+    const bool uplink =
+        std::find(c.bridge.uplinks.begin(), c.bridge.uplinks.end(), l.link.name) != c.bridge.uplinks.end();
+    if (l.link.name == c.bridge.name || uplink || is_ours(l.link, c.instance, entries)) continue;
     for (const auto& address : l.addresses) {
       for (const auto& subnet : subnets) {
         if (!subnet.overlaps(address)) continue;
@@ -180,6 +184,18 @@ bool is_ovs_bridge(const std::string& name) {
 }
 }  // namespace
 
+namespace {
+// Whoever may not read the journal may not change the host either: a plan to look at does without.
+std::vector<journal_entry> entries_of(const std::string& instance) {
+  try {
+    return read_journal(instance_directory / (instance + ".journal"), read_origin()).entries;
+  } catch (const std::system_error& e) {
+    if (e.code() != std::errc::permission_denied) throw;
+    return {};
+  }
+}
+}  // namespace
+
 host_facts read_facts(const config& c) {
   host_facts facts;
   const auto found = c.bridge.create ? std::nullopt : os::netlink().link_by_name(c.bridge.name);
@@ -193,6 +209,7 @@ host_facts read_facts(const config& c) {
   } else if (found) {
     facts.mtu = static_cast<std::uint16_t>(std::clamp(found->mtu, 1280U, 9216U));
   }
+  if (!c.bridge.uplinks.empty()) facts.uplinks = read_uplinks(c, entries_of(c.instance));
   return facts;
 }
 
@@ -211,6 +228,7 @@ void host::preflight(const plan& p, const config& c) const {
   check_datapath(p);
   check_ports(p, journal_file_);
   check_listeners(c, entries);
+  check_uplinks(p, kernel, entries);
   const auto found = difference(p, kernel, entries);
   for (const auto* refused : {&found.conflicts, &found.missing}) {
     if (!refused->empty()) throw setup_error(refused->front());

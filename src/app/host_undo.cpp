@@ -5,6 +5,7 @@
 #include "forwarding.hpp"
 #include "privileges.hpp"
 #include "remover.hpp"
+#include "uplink.hpp"
 
 #include <lanloom/os/sysctl.hpp>
 
@@ -14,7 +15,26 @@
 namespace lanloom::app {
 
 namespace {
-void name_unknown(const std::vector<journal_entry>& entries, undo_report& report) {
+// Somebody plugged something into our bridge: an uplink perhaps, whose addresses the bridge has now.
+void name_addresses_of_bridge(const std::string& instance, const std::vector<journal_entry>& entries,
+                              undo_report& report) {
+  os::netlink kernel;
+  const auto links = kernel.links();
+  for (const auto& bridge : links) {
+    if (bridge.kind != "bridge" || !is_ours(bridge, instance, entries)) continue;
+    const bool shared = std::any_of(links.begin(), links.end(), [&](const os::link& l) {
+      return l.master == bridge.index && !is_ours(l, instance, entries);
+    });
+    std::string addresses;
+    for (const auto& a : kernel.addresses(bridge.index)) addresses += (addresses.empty() ? "" : ", ") + to_string(a);
+    if (!shared || addresses.empty()) continue;
+    report.left.push_back("addresses of " + bridge.name + " (" + addresses +
+                          "): the journal is lost, so nobody knows which of them came there with an uplink");
+  }
+}
+
+void name_unknown(const std::string& instance, const std::vector<journal_entry>& entries, undo_report& report) {
+  name_addresses_of_bridge(instance, entries, report);
   for (const bool v6 : {false, true}) {
     const auto key = forwarding_key(v6);
     if (os::read_sysctl(key) != "1" || contains(entries, needs_forwarding{v6})) continue;
@@ -42,6 +62,14 @@ bool goes_with_link(const journal_entry& e, const std::vector<journal_entry>& al
     return link != nullptr && link->name == address->link;
   });
 }
+
+// How an uplink was is needed until it has been given back.
+bool is_needed(const journal_entry& e, const std::vector<journal_entry>& remaining) {
+  return std::any_of(remaining.begin(), remaining.end(), [&](const journal_entry& other) {
+    const auto* taken = std::get_if<taken_uplink>(&other);
+    return taken != nullptr && speaks_of(e, taken->port);
+  });
+}
 }  // namespace
 
 undo_report host::undo(bool force) {
@@ -49,7 +77,7 @@ undo_report host::undo(bool force) {
   undo_report report;
   journal log = open_journal(instance_, journal_file_);
   const bool lost = log.found() == journal_state::absent || log.found() == journal_state::damaged;
-  if (lost && !log.entries().empty()) name_unknown(log.entries(), report);
+  if (lost && !log.entries().empty()) name_unknown(instance_, log.entries(), report);
 
   std::array<bool, 2> refused{};
   for (const bool v6 : {true, false}) {
@@ -64,7 +92,8 @@ undo_report host::undo(bool force) {
   std::vector<journal_entry> remaining;
   for (std::size_t i = entries.size(); i-- > 0;) {
     const auto& e = entries[i];
-    const bool kept = (refused[0] && is_of_family(e, false)) || (refused[1] && is_of_family(e, true));
+    const bool kept =
+        (refused[0] && is_of_family(e, false)) || (refused[1] && is_of_family(e, true)) || is_needed(e, remaining);
     auto outcome = goes_with_link(e, entries) ? fate::gone : fate::stays;
     if (!kept && outcome == fate::stays) succeeded(report, [&] { outcome = remove.undo(e); });
     if (outcome == fate::stays) remaining.insert(remaining.begin(), e);

@@ -15,7 +15,7 @@ namespace {
 place_view read_place(os::netlink& kernel, std::uint64_t id) {
   place_view view;
   view.id = id;
-  for (auto& l : kernel.links()) view.links.push_back({std::move(l), {}});
+  for (auto& l : kernel.links()) view.links.push_back({std::move(l), {}, {}});
   for (auto& l : view.links) l.addresses = kernel.addresses(l.link.index);
   view.routes = kernel.default_routes();
   return view;
@@ -46,6 +46,7 @@ std::set<std::string> names_of(const plan& p, const std::vector<journal_entry>& 
 
 struct special_reader {
   host_view& view;
+  os::netlink& kernel;
   const std::string instance;
 
   void operator()(const create_bridge& s) const {
@@ -57,6 +58,11 @@ struct special_reader {
   void operator()(const join_bridge& s) const {
     if (!s.ovs) return;
     if (auto bridge = os::ovs_bridge_of(s.port)) view.ovs_bridge_of.insert_or_assign(s.port, std::move(*bridge));
+  }
+  void operator()(const take_uplink& s) const {
+    for (auto& l : view.here.links) {
+      if (l.link.name == s.bridge) l.routes = kernel.routes(l.link.index);
+    }
   }
   void operator()(const accept_forwards& s) const {
     view.forwards_accepted = true;
@@ -99,7 +105,7 @@ host_view read_host(const plan& p, const std::vector<journal_entry>& entries) {
   view.here = read_place(kernel, 0);
   for (const auto& name : names_of(p, entries)) read_netns(name, view);
   view.forwards = forwarded_now();
-  const special_reader read{view, p.instance};
+  const special_reader read{view, kernel, p.instance};
   for (const auto& s : p.steps) std::visit(read, s);
   return view;
 }

@@ -12,12 +12,17 @@ namespace lanloom::app {
 
 namespace {
 constexpr std::array<std::string_view, 3> kind_names{"bridge", "tap", "veth"};
-constexpr std::size_t most_words = 7;
+constexpr std::size_t most_words = 11;
 constexpr std::string_view none = "-";  // for an empty word
 
 std::string family_name(bool v6) { return v6 ? "ipv6" : "ipv4"; }
 
 std::string or_none(const std::string& word) { return word.empty() ? std::string(none) : word; }
+
+template <class Value>
+std::string or_none(const std::optional<Value>& value) {
+  return value ? to_string(*value) : std::string(none);
+}
 
 template <class Value>
 std::string list_of(const std::vector<Value>& values) {
@@ -52,6 +57,22 @@ struct printer {
   std::string operator()(const instance_facts& e) const {
     return "instance " + e.bridge + " " + (e.ovs ? "ovs" : "linux") + " " + std::to_string(e.mtu) + " " +
            crypto::to_base64(e.own);
+  }
+  std::string operator()(const taken_uplink& e) const {
+    return "uplink " + e.port + " " + e.bridge + (e.was_up ? " up" : " down");
+  }
+  std::string operator()(const had_address& e) const {
+    const auto& a = e.address;
+    return "had-address " + e.port + " " + to_string(a.address) + " " + std::to_string(a.scope) + " " +
+           or_none(a.label) + " " + or_none(a.broadcast) + " " + or_none(a.peer) + " " + std::to_string(a.metric) +
+           (a.no_prefix_route ? " alone" : " routed") + (a.no_dad ? " unchecked" : " checked");
+  }
+  std::string operator()(const had_route& e) const {
+    const auto& r = e.route;
+    return "had-route " + e.port + " " + to_string(r.destination) + " " + or_none(r.gateway) + " " +
+           std::to_string(r.metric) + " " + std::to_string(r.protocol) + " " + std::to_string(r.scope) + " " +
+           std::to_string(r.type) + " " + or_none(r.preferred_source) + " " + std::to_string(r.table) +
+           (r.onlink ? " onlink" : " linked");
   }
 };
 
@@ -144,6 +165,64 @@ result found_from(const words& w) {
   return found_link{std::string(w[1]), *bridge};
 }
 
+// An address, or the word for none.
+bool optional_from(std::string_view word, std::optional<ip_address>& into) {
+  if (word == none) return true;
+  into = ip_address::parse(word);
+  return into.has_value();
+}
+
+result uplink_from(const words& w) {
+  const auto up = one_of(w[3], "down", "up");
+  if (!up) return std::nullopt;
+  return taken_uplink{std::string(w[1]), std::string(w[2]), *up};
+}
+
+result had_address_from(const words& w) {
+  const auto address = ip_prefix::parse(w[2]);
+  const auto scope = number_of<std::uint8_t>(w[3]);
+  const auto metric = number_of<std::uint32_t>(w[7]);
+  const auto alone = one_of(w[8], "routed", "alone");
+  const auto unchecked = one_of(w[9], "checked", "unchecked");
+  had_address e{std::string(w[1]), {}};
+  auto& a = e.address;
+  if (!address || !scope || !metric || !alone || !unchecked || !optional_from(w[5], a.broadcast) ||
+      !optional_from(w[6], a.peer)) {
+    return std::nullopt;
+  }
+  a.address = *address;
+  a.scope = *scope;
+  a.label = empty_or(w[4]);
+  a.metric = *metric;
+  a.no_prefix_route = *alone;
+  a.no_dad = *unchecked;
+  return e;
+}
+
+result had_route_from(const words& w) {
+  const auto destination = ip_prefix::parse(w[2]);
+  const auto metric = number_of<std::uint32_t>(w[4]);
+  const auto protocol = number_of<std::uint8_t>(w[5]);
+  const auto scope = number_of<std::uint8_t>(w[6]);
+  const auto type = number_of<std::uint8_t>(w[7]);
+  const auto table = number_of<std::uint32_t>(w[9]);
+  const auto onlink = one_of(w[10], "linked", "onlink");
+  had_route e{std::string(w[1]), {}};
+  auto& r = e.route;
+  if (!destination || !metric || !protocol || !scope || !type || !table || !onlink || !optional_from(w[3], r.gateway) ||
+      !optional_from(w[8], r.preferred_source)) {
+    return std::nullopt;
+  }
+  r.destination = *destination;
+  r.metric = *metric;
+  r.protocol = *protocol;
+  r.scope = *scope;
+  r.type = *type;
+  r.table = *table;
+  r.onlink = *onlink;
+  return e;
+}
+
 result forwarding_from(const words& w) {
   const auto v6 = one_of(w[1], "ipv4", "ipv6");
   if (!v6) return std::nullopt;
@@ -178,6 +257,9 @@ std::optional<journal_entry> parse_journal_entry(std::string_view line) {
   if (is("port", 4)) return port_from(w);
   if (is("attached", 7)) return attachment_from(w);
   if (is("instance", 5)) return facts_from(w);
+  if (is("uplink", 4)) return uplink_from(w);
+  if (is("had-address", 10)) return had_address_from(w);
+  if (is("had-route", 11)) return had_route_from(w);
   return w.size() == 3 ? link_from(w) : std::nullopt;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "gateway_watch.hpp"
 #include "privileges.hpp"
 #include "reconciler.hpp"
 
@@ -149,6 +150,7 @@ std::vector<os::mac_address> own_macs(const plan& p) {
   for (const step& s : p.steps) {
     if (const auto* bridge = std::get_if<create_bridge>(&s)) macs.push_back(bridge->mac);
     if (const auto* tap = std::get_if<open_tap>(&s)) macs.push_back(tap->mac);
+    if (const auto* uplink = std::get_if<take_uplink>(&s)) macs.push_back(uplink->was.mac);
     if (const auto* veth = std::get_if<create_veth>(&s)) macs.insert(macs.end(), {veth->host_mac, veth->inside_mac});
   }
   return macs;
@@ -169,6 +171,7 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.accelerator = accelerator_of(c.offload.accelerator);
   s.mtu = p.facts.mtu;
   s.own_macs = own_macs(p);
+  s.guard = !c.bridge.uplinks.empty();
   const os::kernel_offloads found = os::probe_offloads();
   s.offloads = choose_offloads(c.offload, found);
   if (p.facts.ovs) s.offloads.to_tap = {};  // a switch may look into frames before the kernel finishes them
@@ -241,6 +244,7 @@ class keeper {
         reload_signals_(io_, SIGUSR1),
         children_(io_, SIGCHLD),
         timer_(io_),
+        gateways_(io_),
         reconciler_(
             io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); }) {
     for (const int s : ending_signals) add_ending_signal(signals_, s);
@@ -256,8 +260,11 @@ class keeper {
     setup_.host.log_level = spdlog::get_level();
   }
 
-  // Until a signal came; a signal from before counts.
-  int run(node_descriptors descriptors);
+  // Until a signal came; a signal from before counts. `moved`: the default gateways that are reached by the bridge
+  // since this start.
+  int run(node_descriptors descriptors, std::vector<ip_address> moved);
+  // It ended because the host reached none of these any more: whatever else holds, that must be undone.
+  [[nodiscard]] bool cut_off() const noexcept { return cut_off_; }
 
  private:
   void start_node();
@@ -267,7 +274,9 @@ class keeper {
   void wait_for_reload();
   void wait_for_child();
   void reload();
+  void apply(config now);
   void replace_tap(os::tap tap);
+  void replace_node();
   void report();
   void stop();
 
@@ -283,6 +292,7 @@ class keeper {
   asio::signal_set reload_signals_;
   asio::signal_set children_;
   asio::steady_timer timer_;
+  gateway_watch gateways_;
   reconciler reconciler_;
   std::optional<os::channel> channel_;
   std::optional<asio::posix::stream_descriptor> channel_ready_;
@@ -290,16 +300,22 @@ class keeper {
   std::deque<time_point> deaths_;
   bool announced_ = false;
   bool stopping_ = false;
-  bool replacing_ = false;  // the node ends because its TAP is not there any more
+  bool replacing_ = false;  // the node ends so that another one takes its place
+  bool cut_off_ = false;
   int status_ = 0;
 };
 
-int keeper::run(node_descriptors descriptors) {
+int keeper::run(node_descriptors descriptors, std::vector<ip_address> moved) {
   descriptors_ = std::move(descriptors);
   io_.poll();
   if (!stopping_) {
     start_node();
     reconciler_.start();
+    gateways_.begin(config_.bridge.name, std::move(moved), [this] {
+      cut_off_ = true;
+      status_ = 3;  // what the file asks for does not work here, and would not the next time
+      stop();
+    });
   }
   io_.run();
   descriptors_ = {};
@@ -418,15 +434,7 @@ void keeper::reload() {
     if (load_keys(now).own != setup_.keys.public_half) {
       throw setup_error("the private key has changed, which a reload cannot do: restart this instance");
     }
-    plan wanted = make_plan(now, setup_.keys.public_half, read_facts(now));
-    wanted.facts.mtu = setup_.mtu;
-    host_.preflight(wanted, now);
-    configure_log(now.log, asked_, now.instance);
-    const auto made = reconciler_.replace(std::move(wanted));
-    config_ = std::move(now);
-    ++report_to.generation;
-    report_to.error = joined(made.failed);
-    spdlog::info("reloaded {}: {} changes", config_.file.string(), made.done.size());
+    apply(std::move(now));
   } catch (const std::exception& e) {
     report_to.error = e.what();
     spdlog::error("reload refused, everything stays as it was: {}", e.what());
@@ -435,10 +443,44 @@ void keeper::reload() {
   report();
 }
 
+void keeper::apply(config now) {
+  plan wanted = make_plan(now, setup_.keys.public_half, read_facts(now));
+  wanted.facts.mtu = setup_.mtu;
+  host_.preflight(wanted, now);
+  configure_log(now.log, asked_, now.instance);
+  auto moved = moved_gateways(wanted);
+  const bool guarded = !now.bridge.uplinks.empty();
+  if (std::exchange(setup_.guard, guarded) != guarded) {
+    setup_.own_macs = own_macs(wanted);
+    replace_node();
+  }
+  gateways_.end();
+  const auto made = reconciler_.replace(std::move(wanted));
+  const config before = std::exchange(config_, std::move(now));
+  ++setup_.host.generation;
+  setup_.host.error = joined(made.failed);
+  spdlog::info("reloaded {}: {} changes", config_.file.string(), made.done.size());
+  if (!made.took_uplink) return;
+  gateways_.begin(config_.bridge.name, std::move(moved), [this, before] {
+    try {
+      apply(before);
+      setup_.host.error = "the default gateway did not answer by the bridge, so the uplinks are as they were before";
+    } catch (const std::exception& e) {
+      setup_.host.error = e.what();
+      spdlog::error("{}", e.what());
+    }
+    report();
+  });
+}
+
 // The old one's end of file is already on its way to the node; a new node takes the new one.
 void keeper::replace_tap(os::tap tap) {
   spdlog::warn("TAP {} was removed by somebody; a new one takes its place", setup_.tap);
   descriptors_.tap = tap.duplicate();
+  replace_node();
+}
+
+void keeper::replace_node() {
   if (node_ == 0) return;
   replacing_ = true;
   ::kill(node_, SIGKILL);
@@ -509,7 +551,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     if (!made.tap) throw setup_error("the plan opens no TAP");
     descriptors.tap = made.tap->duplicate();
     made.tap.reset();
-    status = keeping.run(std::move(descriptors));
+    status = keeping.run(std::move(descriptors), made.took_uplink ? moved_gateways(p) : std::vector<ip_address>());
   } catch (...) {
     failed = std::current_exception();
   }
@@ -517,7 +559,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
   std::filesystem::remove(control_path(c.instance), gone);
   if (failed && adopts) {
     spdlog::warn("what was set up before stays; remove it with: lanloom down {}", c.instance);
-  } else if (!failed && keep) {
+  } else if (!failed && keep && !keeping.cut_off()) {
     spdlog::info("the host stays set up; remove it with: lanloom down {}", c.instance);
   } else {
     const undo_report report = on.undo(false);

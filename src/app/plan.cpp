@@ -35,6 +35,11 @@ std::string text_of(const link_place& place) {
   return place.netns.empty() ? place.name : place.name + " in netns " + place.netns;
 }
 
+std::string text_of(const os::route_entry& r) {
+  return (r.destination.length == 0 ? std::string("default") : to_string(r.destination)) +
+         (r.gateway ? " via " + to_string(*r.gateway) : "");
+}
+
 std::string text_of(std::uint16_t mtu, const os::mac_address& mac) {
   return " mac " + format_mac(mac) + " mtu " + std::to_string(mtu);
 }
@@ -53,7 +58,15 @@ struct printer {
     return "create veth " + s.host_name + " mac " + format_mac(s.host_mac) + " to " +
            text_of(link_place{s.inside_name, s.netns}) + text_of(s.mtu, s.inside_mac);
   }
-  std::string operator()(const join_bridge& s) const { return "plug " + s.port + " into " + s.bridge; }
+  std::string operator()(const join_bridge& s) const {
+    return "plug " + s.port + " into " + s.bridge + (s.cost == 0 ? "" : " cost " + std::to_string(s.cost));
+  }
+  std::string operator()(const take_uplink& s) const {
+    std::string moved;
+    for (const auto& a : s.was.addresses) moved += (moved.empty() ? "" : ", ") + to_string(a.address);
+    for (const auto& r : s.was.routes) moved += (moved.empty() ? "" : ", ") + text_of(r);
+    return "plug uplink " + s.was.name + " into " + s.bridge + (moved.empty() ? "" : " and move there " + moved);
+  }
   std::string operator()(const add_address& s) const {
     return "add address " + to_string(s.address) + " to " + text_of(s.to);
   }
@@ -87,8 +100,16 @@ class planner {
     for (const auto& address : c.bridge.addresses) steps_.emplace_back(add_address{{name, {}}, address});
     if (c.bridge.create) steps_.emplace_back(bring_up{{name, {}}});
     steps_.emplace_back(open_tap{c.tap.name, macs_.derive(port_end, c.tap.name), facts_.mtu});
-    steps_.emplace_back(join_bridge{c.tap.name, name, facts_.ovs});
+    const bool weighs = c.bridge.create && c.bridge.stp;
+    steps_.emplace_back(join_bridge{c.tap.name, name, facts_.ovs, weighs ? overlay_cost : std::uint16_t{0}});
     steps_.emplace_back(bring_up{{c.tap.name, {}}});
+  }
+
+  void uplinks(const config& c, const std::vector<uplink_state>& found) {
+    for (const auto& name : c.bridge.uplinks) {
+      const auto at = std::find_if(found.begin(), found.end(), [&](const uplink_state& u) { return u.name == name; });
+      steps_.emplace_back(take_uplink{at == found.end() ? uplink_state{name, {}, true, {}, {}} : *at, facts_.bridge});
+    }
   }
 
   // The namespace is there or planned already. `object` names its inside end: the interface alone may be the same in
@@ -143,6 +164,7 @@ plan make_plan(const config& c, const crypto::public_key& own, const host_facts&
     }
     make.wire(n, n.name + "/" + n.interface, mark_of(c.instance));
   }
+  make.uplinks(c, facts.uplinks);
   nft_rules rules{c.instance, c.bridge.name, overlay_subnets(c), c.nat, {c.forwarding.ipv4, c.forwarding.ipv6}};
   if (needs_table(rules)) p.steps.emplace_back(load_table{std::move(rules)});
   if (c.forwarding.ipv4) p.steps.emplace_back(enable_forwarding{false});
@@ -164,6 +186,18 @@ std::vector<takes_port> forwarded_ports(const plan& p) {
     }
   }
   return ports;
+}
+
+std::vector<ip_address> moved_gateways(const plan& p) {
+  std::vector<ip_address> gateways;
+  for (const auto& s : p.steps) {
+    const auto* taken = std::get_if<take_uplink>(&s);
+    if (taken == nullptr) continue;
+    for (const auto& r : taken->was.routes) {
+      if (r.destination.length == 0 && r.gateway) gateways.push_back(*r.gateway);
+    }
+  }
+  return gateways;
 }
 
 std::vector<step> steps_of(const attachment& a, const instance_facts& facts, std::string_view instance) {

@@ -2,6 +2,7 @@
 #include "remover.hpp"
 
 #include <lanloom/app/host_view.hpp>
+#include "uplink.hpp"
 
 #include <lanloom/os/netns.hpp>
 #include <lanloom/os/nft.hpp>
@@ -111,6 +112,11 @@ fate remover::operator()(const accepted_forwards&) {
 
 // Its veth has an entry of its own.
 fate remover::operator()(const attachment&) { return fate::gone; }
+
+fate remover::operator()(const taken_uplink& e) {
+  give_back(e, all_, report_);
+  return fate::gone;
+}
 
 bool remover::has_foreign_ports(const os::link& bridge) {
   std::string ports;

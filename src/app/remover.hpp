@@ -30,12 +30,15 @@ class remover {
   fate operator()(const joined_ovs& e);
   fate operator()(const accepted_forwards& e);
   fate operator()(const attachment& e);
+  fate operator()(const taken_uplink& e);
   // These go by family (undo_forwarding), or say something of what has gone.
   fate operator()(const needs_forwarding&) { return fate::gone; }
   fate operator()(const changed_sysctl&) { return fate::gone; }
   fate operator()(const found_link&) { return fate::gone; }
   fate operator()(const takes_port&) { return fate::gone; }
   fate operator()(const instance_facts&) { return fate::gone; }
+  fate operator()(const had_address&) { return fate::gone; }
+  fate operator()(const had_route&) { return fate::gone; }
 
  private:
   bool has_foreign_ports(const os::link& bridge);

@@ -8,6 +8,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 
 #include <algorithm>
 #include <initializer_list>
@@ -23,8 +24,9 @@ using ticks = std::chrono::duration<std::uint32_t, std::centi>;
 void parse_kind(bytes_view info, link& l) {
   l.kind = text_in(find_attribute(info, IFLA_INFO_KIND));
   if (text_in(find_attribute(info, IFLA_INFO_SLAVE_KIND)) == "bridge") {
-    l.hairpin =
-        integer_in<std::uint8_t>(find_attribute(find_attribute(info, IFLA_INFO_SLAVE_DATA), IFLA_BRPORT_MODE)) != 0;
+    const auto port = find_attribute(info, IFLA_INFO_SLAVE_DATA);
+    l.hairpin = integer_in<std::uint8_t>(find_attribute(port, IFLA_BRPORT_MODE)) != 0;
+    l.port_cost = integer_in<std::uint32_t>(find_attribute(port, IFLA_BRPORT_COST));
   }
   if (l.kind != "bridge") return;
   const auto bridge = find_attribute(info, IFLA_INFO_DATA);
@@ -57,6 +59,7 @@ link parse_link(const nlmsghdr& message) {
   link l;
   l.index = header.ifi_index;
   l.up = (header.ifi_flags & IFF_UP) != 0;
+  l.ethernet = header.ifi_type == ARPHRD_ETHER;
   l.makes_addresses = false;  // the kernel says nothing where IPv6 is off
   each_attribute(attributes_after<ifinfomsg>(message), [&](int type, bytes_view value) {
     if (type == IFLA_IFNAME) l.name = text_in(value);
@@ -261,6 +264,16 @@ void netlink::set_hairpin(int port_index, bool on) {
     asked.nest(IFLA_INFO_SLAVE_DATA, [&] { asked.put_integer<std::uint8_t>(IFLA_BRPORT_MODE, on ? 1 : 0); });
   });
   change(asked, on ? "switch on hairpin of" : "switch off hairpin of", port_index);
+}
+
+void netlink::set_port_cost(int port_index, std::uint16_t cost) {
+  netlink_message asked(RTM_NEWLINK, NLM_F_ACK);
+  asked.append<ifinfomsg>().ifi_index = port_index;
+  asked.nest(IFLA_LINKINFO, [&] {
+    asked.put_text(IFLA_INFO_SLAVE_KIND, "bridge");
+    asked.nest(IFLA_INFO_SLAVE_DATA, [&] { asked.put_integer<std::uint32_t>(IFLA_BRPORT_COST, cost); });
+  });
+  change(asked, "set the path cost of", port_index);
 }
 
 void netlink::set_addr_gen_none(int index) {

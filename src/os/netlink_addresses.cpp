@@ -30,10 +30,11 @@ std::optional<address_info> parse_address(const nlmsghdr& message, int index) {
   if (local && peer && *local != *peer) a.peer = peer;
   a.metric = integer_in<std::uint32_t>(find_attribute(attributes, IFA_RT_PRIORITY));
   a.no_prefix_route = (flags & IFA_F_NOPREFIXROUTE) != 0;
+  a.no_dad = (flags & IFA_F_NODAD) != 0;
   return a;
 }
 
-void describe_address(netlink_message& asked, int index, const address_info& a) {
+void describe_address(netlink_message& asked, int index, const address_info& a, bool no_dad) {
   auto& header = asked.append<ifaddrmsg>();
   header.ifa_family = family_of(a.address.address);
   header.ifa_prefixlen = a.address.length;
@@ -44,7 +45,7 @@ void describe_address(netlink_message& asked, int index, const address_info& a) 
   if (a.broadcast) asked.put(IFA_BROADCAST, bytes_of(*a.broadcast));
   if (!a.label.empty()) asked.put_text(IFA_LABEL, a.label);
   if (a.metric != 0) asked.put_integer<std::uint32_t>(IFA_RT_PRIORITY, a.metric);
-  const std::uint32_t at_once = a.address.address.v6 ? IFA_F_NODAD : 0;
+  const std::uint32_t at_once = no_dad ? IFA_F_NODAD : 0;
   asked.put_integer<std::uint32_t>(IFA_FLAGS, at_once | (a.no_prefix_route ? IFA_F_NOPREFIXROUTE : 0));
 }
 
@@ -74,13 +75,20 @@ std::vector<ip_prefix> netlink::addresses(int index) {
 void netlink::add_address(int index, const ip_prefix& address) {
   address_info wanted;
   wanted.address = address;
+  wanted.no_dad = true;
   add_address(index, wanted);
 }
 
 void netlink::add_address(int index, const address_info& address) {
   netlink_message asked(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
-  describe_address(asked, index, address);
-  change(asked, "add address " + to_string(address.address) + " to", index);
+  const bool v6 = address.address.address.v6;
+  const auto context = "add address " + to_string(address.address) + " to";
+  describe_address(asked, index, address, v6);
+  change(asked, context, index);
+  if (!v6 || address.no_dad) return;
+  netlink_message as_it_was(RTM_NEWADDR, NLM_F_ACK | NLM_F_REPLACE);
+  describe_address(as_it_was, index, address, false);
+  change(as_it_was, context, index);
 }
 
 void netlink::delete_address(int index, const ip_prefix& address) {
@@ -91,7 +99,7 @@ void netlink::delete_address(int index, const ip_prefix& address) {
 
 void netlink::delete_address(int index, const address_info& address) {
   netlink_message asked(RTM_DELADDR, NLM_F_ACK);
-  describe_address(asked, index, address);
+  describe_address(asked, index, address, false);
   change(asked, "delete address " + to_string(address.address) + " from", index, {EADDRNOTAVAIL, ENODEV});
 }
 

@@ -261,7 +261,6 @@ TEST_CASE("parts of the file format that this version does not have") {
   const std::string not_built = " is not built in this version yet; remove it";
   check_all({
       {"state = \"/var/lib/lanloom/lan\"\n", "lan.toml:3:1: `state`" + not_built},
-      {"[bridge]\nuplinks = [\"eth1\"]\n", "lan.toml:4:1: `uplinks`" + not_built},
       {"[control]\nmetrics = \"127.0.0.1:9985\"\n", "lan.toml:4:1: `metrics`" + not_built},
       {"[tap]\nmtu = \"path\"\n",
        "lan.toml:4:7: `mtu` = \"path\" is not built in this version yet; write an integer from 1280 to 9216, or remove "

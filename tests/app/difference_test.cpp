@@ -64,7 +64,27 @@ struct made_host {
     inside.peer = outside.index;
     entries.emplace_back(made_link{link_kind::veth, s.host_name, s.host_mac});
   }
-  void operator()(const join_bridge& s) { at({s.port, {}}).link.master = at({s.bridge, {}}).link.index; }
+  void operator()(const join_bridge& s) {
+    auto& port = at({s.port, {}}).link;
+    port.master = at({s.bridge, {}}).link.index;
+    port.port_cost = s.cost;
+  }
+  void operator()(const take_uplink& s) {
+    auto& port = add_link(kernel.here, s.was.name, "", s.was.mac).link;
+    auto& bridge = at({s.bridge, {}});
+    port.master = bridge.link.index;
+    port.up = true;
+    for (const auto& a : s.was.addresses) {
+      bridge.addresses.push_back(a.address);
+      entries.emplace_back(had_address{s.was.name, a});
+    }
+    for (auto r : s.was.routes) {
+      entries.emplace_back(had_route{s.was.name, r});
+      r.out_index = bridge.link.index;
+      bridge.routes.push_back(r);
+    }
+    entries.emplace_back(taken_uplink{s.was.name, s.bridge, s.was.up});
+  }
   void operator()(const add_address& s) {
     at(s.to).addresses.push_back(s.address);
     entries.emplace_back(made_address{s.to.netns, s.to.name, s.address});
@@ -236,4 +256,56 @@ addresses = ["10.5.0.11/16"]
   CHECK(without.find("missing: netns box: there is none; its owner has to make it, or set create = true\n") !=
         std::string::npos);
   CHECK(without.find("create veth") == std::string::npos);
+}
+
+namespace {
+plan with_uplink_plan() {
+  return make_plan(example("lan", with_uplink), example_key(), {1500, false, {example_uplink()}});
+}
+const std::string plugged =
+    "plug uplink eth0 into br-lan and move there 192.168.50.6/24, fd00:50::6/64, default via 192.168.50.1, 10.9.0.0/16 "
+    "via 192.168.50.9, default via fd00:50::1\n";
+}  // namespace
+
+TEST_CASE("an uplink is taken again when it, or anything that moved with it, is not where it belongs") {
+  const auto p = with_uplink_plan();
+  const auto after = [&](auto harm) {
+    made_host h(p);
+    harm(h);
+    return changes(h, p);
+  };
+  CHECK(after([](made_host&) {}) == "");
+  CHECK(after([](made_host& h) { h.at({"eth0", {}}).link.master = 0; }) == plugged);
+  CHECK(after([](made_host& h) { h.at({"eth0", {}}).link.up = false; }) == plugged);
+  CHECK(after([](made_host& h) { h.at({"br-lan", {}}).routes.pop_back(); }) == plugged);
+  CHECK(after([](made_host& h) { h.at({"br-lan", {}}).addresses.pop_back(); }) == plugged);
+  CHECK(after([](made_host& h) {
+          h.at({"eth0", {}}).addresses.push_back(*ip_prefix::parse("192.168.50.6/24"));
+        }) == plugged);
+  CHECK(after([](made_host& h) { h.entries.pop_back(); }) == plugged);
+  CHECK(after([](made_host& h) {
+          h.at({"ll-lan", {}}).link.port_cost = 100;
+        }) == "plug ll-lan into br-lan cost 65535\n");
+}
+
+TEST_CASE("an uplink that is gone is missing; one that somebody else has is theirs; one not named any more goes back") {
+  const auto p = with_uplink_plan();
+  made_host gone(p);
+  gone.lose("eth0");
+  CHECK(changes(gone, p) ==
+        "missing: uplink eth0: there is no such interface; plug it in, or correct [bridge] uplinks\n");
+  made_host theirs(p);
+  theirs.at({"eth0", {}}).link.master = 99;
+  CHECK(changes(theirs, p) ==
+        "conflict: uplink eth0: is a port of something else already; take it out, or correct [bridge] uplinks\n");
+  const made_host h(p);
+  auto c = example("lan", with_uplink);
+  c.bridge.uplinks.clear();
+  CHECK(changes(h, plan_of_config(c)) == "undo uplink eth0 br-lan up\n");
+  auto bridge_lost = made_host(p);
+  bridge_lost.lose("br-lan");
+  const auto d = difference(p, bridge_lost.kernel, bridge_lost.entries);
+  REQUIRE_FALSE(d.changes.empty());
+  CHECK(d.changes.back().cause == d.changes.front().cause);
+  CHECK(to_string(d.changes.back().what) + "\n" == plugged);
 }

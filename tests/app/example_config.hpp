@@ -124,6 +124,48 @@ public_key = "BAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fIA="
 endpoint = "[2001:db8::5]:4780"
 )";
 
+inline constexpr std::string_view with_uplink = R"(
+[node]
+name = "alpha"
+private_key = "alpha.key"
+[bridge]
+name = "br-lan"
+uplinks = ["eth0"]
+[[netns]]
+name = "ns1"
+addresses = ["192.168.50.11/24"]
+gateway = "192.168.50.1"
+host_interface = "ns1h"
+[[peer]]
+name = "beta"
+public_key = "BAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fIA="
+endpoint = "192.0.2.5:4780"
+)";
+
+// What eth0 has on the host of example_host.hpp.
+inline lanloom::app::uplink_state example_uplink() {
+  using namespace lanloom;
+  app::uplink_state u{"eth0", {0x52, 0x54, 0, 1, 2, 3}, true, {}, {}};
+  const auto address = [&](const char* text, const char* label) {
+    os::address_info a;
+    a.address = *ip_prefix::parse(text);
+    a.label = label;
+    u.addresses.push_back(a);
+  };
+  address("192.168.50.6/24", "eth0");
+  address("fd00:50::6/64", "");
+  const auto route = [&](const char* to, const char* by) {
+    os::route_entry r;
+    r.destination = *ip_prefix::parse(to);
+    r.gateway = *ip_address::parse(by);
+    u.routes.push_back(r);
+  };
+  route("0.0.0.0/0", "192.168.50.1");
+  route("10.9.0.0/16", "192.168.50.9");
+  route("::/0", "fd00:50::1");
+  return u;
+}
+
 inline constexpr std::string_view bridge_only = R"(
 [node]
 name = "alpha"

@@ -23,6 +23,8 @@ TEST_CASE("plans are the golden ones, line by line") {
   CHECK(lines_of(plan_of_config(example("lan", two_hosts_beta))) == golden("two-hosts-beta.plan"));
   CHECK(lines_of(plan_of_config(example("six", both_families))) == golden("both-families.plan"));
   CHECK(lines_of(plan_of_config(example("bare", bridge_only))) == golden("bridge-only.plan"));
+  const auto uplink = example("lan", with_uplink);
+  CHECK(lines_of(make_plan(uplink, example_key(), {1500, false, {example_uplink()}})) == golden("uplink.plan"));
 }
 
 TEST_CASE("MAC addresses depend on key, instance and object, and say which end they are") {

@@ -10,6 +10,7 @@ partner strace strace || exit
 . "$(dirname "$0")/lib.sh"
 
 two_hosts
+in_section alpha bridge 'uplinks = ["u0"]\nstp = false' # bridged mode: that also the host's own addresses come back
 must lab_state A >"$D/alpha.state"
 
 calls=(sendto ioctl mount write rename unlink mkdir unshare setns vfork clone clone3)

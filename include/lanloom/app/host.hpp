@@ -52,6 +52,7 @@ struct convergence {
   std::vector<std::string> conflicts;  // what somebody else has taken
   undo_report undone;                  // of what the plan does not name any more
   std::vector<std::string> failed;     // what the kernel refused
+  bool took_uplink = false;            // addresses of the host have moved: does the bridge carry?
   std::optional<os::tap> tap;          // opened in this pass: it lives as long as this object or a duplicate of it
 };
 

@@ -21,6 +21,7 @@ namespace lanloom::app {
 struct link_view {
   os::link link;
   std::vector<ip_prefix> addresses;
+  std::vector<os::route_entry> routes;  // out of it; only of a bridge that has uplinks
 };
 
 struct place_view {

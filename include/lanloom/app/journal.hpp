@@ -104,8 +104,28 @@ struct instance_facts {
   bool operator==(const instance_facts&) const = default;
 };
 
+// An interface of this host that became a port of our bridge. Its addresses and routes moved along: as it was before
+// stands in had_address and had_route lines in front of it, which mean nothing without it.
+struct taken_uplink {
+  std::string port;
+  std::string bridge;
+  bool was_up = true;
+  bool operator==(const taken_uplink&) const = default;
+};
+struct had_address {
+  std::string port;
+  os::address_info address;
+  bool operator==(const had_address&) const = default;
+};
+struct had_route {
+  std::string port;
+  os::route_entry route;  // its out_index is 0
+  bool operator==(const had_route&) const = default;
+};
+
 using journal_entry = std::variant<made_link, made_netns, made_table, needs_forwarding, changed_sysctl, made_address,
-                                   found_link, joined_ovs, accepted_forwards, takes_port, attachment, instance_facts>;
+                                   found_link, joined_ovs, accepted_forwards, takes_port, attachment, instance_facts,
+                                   taken_uplink, had_address, had_route>;
 
 [[nodiscard]] std::string to_string(const journal_entry& e);  // one line, without its end
 [[nodiscard]] std::optional<journal_entry> parse_journal_entry(std::string_view line);

@@ -32,6 +32,15 @@ struct link_place {
   std::string netns;  // empty: the host's own
 };
 
+// An interface of this host as it is before it becomes a port: its static addresses, and the routes out of it.
+struct uplink_state {
+  std::string name;
+  os::mac_address mac{};
+  bool up = true;
+  std::vector<os::address_info> addresses;
+  std::vector<os::route_entry> routes;  // their out_index is 0
+};
+
 struct create_bridge {  // takes no router advertisements
   std::string name;
   os::mac_address mac{};
@@ -67,6 +76,12 @@ struct join_bridge {
   std::string port;
   std::string bridge;
   bool ovs = false;
+  std::uint16_t cost = 0;  // for STP; 0: the kernel's choice
+};
+// An interface of this host becomes a port of the bridge, and what it has moves there. See uplink.hpp.
+struct take_uplink {
+  uplink_state was;
+  std::string bridge;
 };
 struct add_address {
   link_place to;
@@ -90,8 +105,9 @@ struct accept_forwards {  // past a foreign FORWARD policy of iptables; also rou
   address_families routed;
 };
 
-using step = std::variant<create_bridge, use_bridge, open_tap, create_netns, use_netns, create_veth, join_bridge,
-                          add_address, bring_up, add_default_route, load_table, enable_forwarding, accept_forwards>;
+using step =
+    std::variant<create_bridge, use_bridge, open_tap, create_netns, use_netns, create_veth, join_bridge, add_address,
+                 bring_up, add_default_route, take_uplink, load_table, enable_forwarding, accept_forwards>;
 
 [[nodiscard]] std::string to_string(const step& s);  // one line, without its end
 
@@ -103,8 +119,9 @@ struct plan {
 
 // What the configuration leaves to the host.
 struct host_facts {
-  std::uint16_t mtu = 1500;  // of the LAN: that of the configuration, else that of the bridge that is joined
-  bool ovs = false;          // the bridge that is joined is one of Open vSwitch
+  std::uint16_t mtu = 1500;             // of the LAN: that of the configuration, else that of the bridge that is joined
+  bool ovs = false;                     // the bridge that is joined is one of Open vSwitch
+  std::vector<uplink_state> uplinks{};  // those of the configuration that are there, in its order
 };
 
 // Reads them. Asks for no rights.
@@ -121,6 +138,13 @@ struct host_facts {
 // ifalias of every link that an instance makes, and of what `attach` makes for it.
 [[nodiscard]] std::string mark_of(std::string_view instance);
 [[nodiscard]] std::string attached_mark_of(std::string_view instance);
+
+// What STP counts for the way through the overlay: more than any wire, so that where two bridges share a LAN, that is
+// the way which stays open.
+inline constexpr std::uint16_t overlay_cost = 65535;
+
+// The default gateways that move to the bridge with the uplinks.
+[[nodiscard]] std::vector<ip_address> moved_gateways(const plan& p);
 
 // Protocol number of every route that lanloom makes (linux/rtnetlink.h keeps 0..16 for itself).
 inline constexpr std::uint8_t route_protocol = 0x4C;

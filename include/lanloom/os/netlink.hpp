@@ -54,6 +54,8 @@ struct link {
   bool stp = false;             // of a bridge
   stp_timers timers;            // of a bridge
   bool hairpin = false;         // of a bridge's port: frames may leave where they came in
+  std::uint32_t port_cost = 0;  // of a bridge's port: what STP counts for the way through it
+  bool ethernet = false;        // its frames are Ethernet's: false for lo and tunnels of packets
 };
 
 struct veth_end {
@@ -74,6 +76,7 @@ struct address_info {
       std::nullopt;              // the other end of a point-to-point link; address.length is the peer's
   std::uint32_t metric = 0;      // of the route to its network; 0: the kernel's choice
   bool no_prefix_route = false;  // the kernel makes no such route
+  bool no_dad = false;           // IPv6: was added without duplicate detection
   bool operator==(const address_info&) const = default;
 };
 
@@ -139,11 +142,13 @@ class netlink {
   void set_alias(int index, std::string_view alias);  // at most 255 bytes; empty: none
   void set_stp(int bridge_index, bool on);            // on: with the quick timers; off: they stay
   void set_hairpin(int port_index, bool on);
-  void set_addr_gen_none(int index);  // nothing happens where the kernel has no IPv6
+  void set_port_cost(int port_index, std::uint16_t cost);  // at least 1
+  void set_addr_gen_none(int index);                       // nothing happens where the kernel has no IPv6
 
   [[nodiscard]] std::vector<ip_prefix> addresses(int index);
   [[nodiscard]] std::vector<address_info> address_details(int index);
-  // IPv6 without duplicate detection: it works at once. Never with a lifetime.
+  // IPv6 works at once: duplicate detection does not run, whether or not it says so afterwards (no_dad; with a prefix
+  // alone it does). Never with a lifetime.
   void add_address(int index, const ip_prefix& address);
   void add_address(int index, const address_info& address);
   void delete_address(int index, const ip_prefix& address);

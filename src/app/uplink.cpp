@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "uplink.hpp"
+
+#include <lanloom/os/clock.hpp>
+
+#include <algorithm>
+#include <thread>
+
+namespace lanloom::app {
+
+namespace {
+constexpr std::chrono::seconds gateway_patience{5};
+constexpr std::chrono::milliseconds asks_apart{50};
+constexpr std::uint8_t by_advertisement = 9;  // RTPROT_RA of linux/rtnetlink.h
+constexpr std::uint8_t link_scope = 253;      // RT_SCOPE_LINK
+
+bool moves(const os::address_info& a) { return a.permanent && !(a.address.address.v6 && a.scope == link_scope); }
+
+os::address_info as_it_was(os::address_info a) {
+  a.dad_or_tentative = false;
+  return a;
+}
+// A label names the interface.
+os::address_info for_bridge(os::address_info a) {
+  a.label.clear();
+  return a;
+}
+
+os::route_entry out_of(os::route_entry r, int index) {
+  r.out_index = index;
+  return r;
+}
+
+bool has(const std::vector<ip_prefix>& all, const ip_prefix& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+template <class Value>
+void add_once(std::vector<Value>& all, Value one) {
+  if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+}
+
+// Whoever was faster, or an earlier try, has made it already.
+template <class Make>
+void make_unless_there(Make make_it) {
+  try {
+    make_it();
+  } catch (const std::system_error& e) {
+    if (e.code() != std::errc::file_exists) throw;
+  }
+}
+
+const taken_uplink* find_taken(const std::vector<journal_entry>& entries, const std::string& port) {
+  for (const auto& e : entries) {
+    const auto* taken = std::get_if<taken_uplink>(&e);
+    if (taken != nullptr && taken->port == port) return taken;
+  }
+  return nullptr;
+}
+
+// What the kernel has there that would move.
+void add_state(os::netlink& kernel, int index, uplink_state& to) {
+  for (const auto& a : kernel.address_details(index)) {
+    if (moves(a)) add_once(to.addresses, as_it_was(a));
+  }
+  for (const auto& r : kernel.routes(index)) add_once(to.routes, out_of(r, 0));
+}
+
+// The journal is lost, and the bridge is ours: what nobody asked us to put there came with the uplink.
+void add_from_bridge(os::netlink& kernel, const os::link& bridge, const config& c, uplink_state& to) {
+  uplink_state on_bridge;
+  add_state(kernel, bridge.index, on_bridge);
+  for (auto& a : on_bridge.addresses) {
+    if (!has(c.bridge.addresses, a.address)) add_once(to.addresses, for_bridge(a));
+  }
+  for (auto& r : on_bridge.routes) {
+    if (r.protocol != route_protocol) add_once(to.routes, std::move(r));
+  }
+}
+
+std::vector<ip_address> gateways_of(const uplink_state& u) {
+  std::vector<ip_address> gateways;
+  for (const auto& r : u.routes) {
+    if (r.destination.length == 0 && r.gateway) gateways.push_back(*r.gateway);
+  }
+  return gateways;
+}
+
+// Whether one of them answers in time.
+bool any_answers(os::netlink& kernel, int index, const std::vector<ip_address>& gateways) {
+  const auto deadline = os::monotonic_now() + gateway_patience;
+  for (;;) {
+    for (const auto& g : gateways) {
+      if (kernel.neighbour(index, g) == os::neighbour_state::reachable) return true;
+      kernel.probe_neighbour(index, g);
+    }
+    if (os::monotonic_now() >= deadline) return false;
+    std::this_thread::sleep_for(asks_apart);
+  }
+}
+
+// One interface that is not ours yet.
+class examination {
+ public:
+  examination(const uplink_state& was, const os::link& found, std::uint16_t mtu)
+      : was_(was), found_(found), mtu_(mtu) {}
+
+  void run() {
+    fits();
+    is_static();
+    if (const auto gateways = gateways_of(was_); !gateways.empty() && !any_answers(kernel_, found_.index, gateways)) {
+      refuse("its default gateway " + to_string(gateways.front()) +
+             " does not answer, so nobody could tell later whether the bridge carries; start when it does, or remove "
+             "that route");
+    }
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& why) const { throw setup_error("uplink " + was_.name + ": " + why); }
+
+  void fits() const {
+    if (!found_.ethernet) refuse("is no Ethernet interface; choose another [bridge] uplinks");
+    if (found_.kind == "bridge") refuse("is a bridge itself; name its port, or join it with create = false");
+    if (found_.mtu < mtu_) {
+      refuse("has MTU " + std::to_string(found_.mtu) + ", which the LAN's " + std::to_string(mtu_) +
+             " do not fit through; set [tap] mtu = " + std::to_string(found_.mtu) +
+             " on every host, or run: " + "ip link set " + was_.name + " mtu " + std::to_string(mtu_));
+    }
+  }
+
+  // Its owner goes on renewing it on an interface where it has no effect any more.
+  void is_static() {
+    for (const auto& a : kernel_.address_details(found_.index)) {
+      if (a.permanent) continue;
+      refuse("its address " + to_string(a.address) + " is dynamic (" +
+             (a.address.address.v6 ? "router advertisements or DHCP" : "DHCP") +
+             "), and whoever renews it would not follow it to the bridge; give the interface static addresses" +
+             (a.address.address.v6
+                  ? ", and switch the others off: sysctl -w net.ipv6.conf." + was_.name + ".accept_ra=0"
+                  : std::string()));
+    }
+    for (const auto& r : kernel_.default_routes()) {
+      if (r.out_index != found_.index || r.protocol != by_advertisement) continue;
+      refuse("its default route by " + to_string(r.gateway) +
+             " came by router advertisement, which the bridge does not take; make it a static route, or switch them "
+             "off: sysctl -w net.ipv6.conf." +
+             was_.name + ".accept_ra=0");
+    }
+    for (const auto& r : was_.routes) {
+      if (r.complete) continue;
+      refuse(
+          "its route to " + to_string(r.destination) +
+          " has more to it than can be moved (several gateways, an MTU or an expiry of its own); make it a plain one");
+    }
+  }
+
+  const uplink_state& was_;
+  const os::link& found_;
+  std::uint16_t mtu_;
+  os::netlink kernel_;
+};
+
+std::string listed(const std::vector<journal_entry>& all, const std::string& port) {
+  std::string text;
+  for (const auto& e : all) {
+    const auto* a = std::get_if<had_address>(&e);
+    if (a != nullptr && a->port == port) text += (text.empty() ? "" : ", ") + to_string(a->address.address);
+  }
+  return text.empty() ? "no addresses" : text;
+}
+}  // namespace
+
+bool speaks_of(const journal_entry& e, const std::string& port) {
+  if (const auto* a = std::get_if<had_address>(&e)) return a->port == port;
+  const auto* r = std::get_if<had_route>(&e);
+  return r != nullptr && r->port == port;
+}
+
+std::vector<uplink_state> read_uplinks(const config& c, const std::vector<journal_entry>& entries) {
+  std::vector<uplink_state> all;
+  os::netlink kernel;
+  const auto bridge = kernel.link_by_name(c.bridge.name);
+  const bool ours = bridge && bridge->kind == "bridge" && is_ours(*bridge, c.instance, entries);
+  bool lost = ours && std::none_of(entries.begin(), entries.end(),
+                                   [](const journal_entry& e) { return std::holds_alternative<taken_uplink>(e); });
+  for (const auto& name : c.bridge.uplinks) {
+    const auto found = kernel.link_by_name(name);
+    if (!found) continue;
+    uplink_state u{name, found->mac, found->up, {}, {}};
+    if (const auto* taken = find_taken(entries, name)) {
+      u.up = taken->was_up;
+      for (const auto& e : entries) {
+        const auto* a = std::get_if<had_address>(&e);
+        const auto* r = std::get_if<had_route>(&e);
+        if (a != nullptr && a->port == name) u.addresses.push_back(a->address);
+        if (r != nullptr && r->port == name) u.routes.push_back(r->route);
+      }
+    } else if (lost && found->master == bridge->index) {
+      add_from_bridge(kernel, *bridge, c, u);
+      lost = false;  // the first has them all
+    }
+    add_state(kernel, found->index, u);
+    all.push_back(std::move(u));
+  }
+  return all;
+}
+
+void check_uplinks(const plan& p, const host_view& kernel, const std::vector<journal_entry>& entries) {
+  for (const auto& s : p.steps) {
+    const auto* taken = std::get_if<take_uplink>(&s);
+    if (taken == nullptr) continue;
+    const auto* found = kernel.here.find(taken->was.name);
+    if (found == nullptr || find_taken(entries, taken->was.name) != nullptr) continue;
+    if (found->link.master != 0) continue;  // ours by its mark, or a conflict: difference says which
+    examination(taken->was, found->link, p.facts.mtu).run();
+  }
+}
+
+bool is_taken(const take_uplink& wanted, const host_view& kernel) {
+  const auto* port = kernel.here.find(wanted.was.name);
+  const auto* bridge = kernel.here.find(wanted.bridge);
+  if (port == nullptr || bridge == nullptr || port->link.master != bridge->link.index || !port->link.up) return false;
+  const auto& was = wanted.was;
+  const bool addresses = std::all_of(was.addresses.begin(), was.addresses.end(), [&](const os::address_info& a) {
+    return has(bridge->addresses, a.address) && !has(port->addresses, a.address);
+  });
+  return addresses && std::all_of(was.routes.begin(), was.routes.end(), [&](const os::route_entry& r) {
+           const auto& there = bridge->routes;
+           return std::find(there.begin(), there.end(), out_of(r, bridge->link.index)) != there.end();
+         });
+}
+
+namespace {
+// In one go, so that a line about an uplink is never without those in front of it.
+void write_down(const take_uplink& wanted, journal& log) {
+  const auto& was = wanted.was;
+  auto entries = log.entries();
+  std::erase_if(entries, [&](const journal_entry& e) {
+    const auto* taken = std::get_if<taken_uplink>(&e);
+    return speaks_of(e, was.name) || (taken != nullptr && taken->port == was.name);
+  });
+  for (const auto& a : was.addresses) entries.emplace_back(had_address{was.name, a});
+  for (const auto& r : was.routes) entries.emplace_back(had_route{was.name, r});
+  entries.emplace_back(taken_uplink{was.name, wanted.bridge, was.up});
+  if (entries != log.entries()) log.replace(std::move(entries));
+}
+}  // namespace
+
+void take(const take_uplink& wanted, journal& log) {
+  os::netlink kernel;
+  const auto port = kernel.link_by_name(wanted.was.name);
+  const auto bridge = kernel.link_by_name(wanted.bridge);
+  if (!port || !bridge) {
+    throw setup_error((port ? wanted.bridge : wanted.was.name) + ": somebody removed it while it was being set up");
+  }
+  write_down(wanted, log);
+  if (!port->up) kernel.set_up(port->index);
+  if (port->master != bridge->index) kernel.set_master(port->index, bridge->index);
+  for (const auto& a : wanted.was.addresses) {
+    make_unless_there([&] { kernel.add_address(bridge->index, for_bridge(a)); });
+  }
+  // IPv4 has room for one route to a destination: there it goes before it comes.
+  for (const auto& r : wanted.was.routes) {
+    kernel.delete_route(out_of(r, port->index));
+    make_unless_there([&] { kernel.add_route(out_of(r, bridge->index)); });
+  }
+  for (const auto& a : wanted.was.addresses) kernel.delete_address(port->index, a);
+}
+
+void give_back(const taken_uplink& taken, const std::vector<journal_entry>& all, undo_report& report) {
+  os::netlink kernel;
+  const auto port = kernel.link_by_name(taken.port);
+  const auto bridge = kernel.link_by_name(taken.bridge);
+  if (!port) {
+    report.left.push_back("uplink " + taken.port +
+                          ": is gone, so what it had cannot be put back: " + listed(all, taken.port));
+    return;
+  }
+  const bool with_us = bridge && port->master == bridge->index;
+  if (port->master != 0 && !with_us) {
+    report.left.push_back("uplink " + taken.port + ": somebody made it a port of another bridge, so what it had is " +
+                          "not put back: " + listed(all, taken.port));
+    return;
+  }
+  if (with_us) kernel.set_master(port->index, 0);
+  const auto each = [&all, &taken](auto act) {
+    for (const auto& e : all) {
+      if (speaks_of(e, taken.port)) act(e);
+    }
+  };
+  each([&](const journal_entry& e) {
+    const auto* a = std::get_if<had_address>(&e);
+    if (a != nullptr) make_unless_there([&] { kernel.add_address(port->index, a->address); });
+  });
+  each([&](const journal_entry& e) {
+    const auto* r = std::get_if<had_route>(&e);
+    if (r == nullptr) return;
+    if (bridge) kernel.delete_route(out_of(r->route, bridge->index));
+    make_unless_there([&] { kernel.add_route(out_of(r->route, port->index)); });
+  });
+  each([&](const journal_entry& e) {
+    const auto* a = std::get_if<had_address>(&e);
+    if (a != nullptr && bridge) kernel.delete_address(bridge->index, for_bridge(a->address));
+  });
+  if (taken.was_up) {
+    each([&](const journal_entry& e) {
+      const auto* r = std::get_if<had_route>(&e);
+      if (r != nullptr && r->route.gateway) kernel.probe_neighbour(port->index, *r->route.gateway);
+    });
+  } else {
+    kernel.set_down(port->index);
+  }
+  report.removed.push_back("uplink " + taken.port + " of " + taken.bridge);
+}
+
+}  // namespace lanloom::app

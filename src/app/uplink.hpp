@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// uplink.hpp - bridged mode: an interface of this host becomes a port of our bridge, and what it has moves there.
+//
+// 1. What moves: permanent addresses (but link-local ones of IPv6, of which the bridge makes its own) and the routes
+//    out of the interface. Whatever is renewed by somebody else (DHCP, router advertisements) is refused beforehand:
+//    its owner would go on renewing it where it has no effect.
+// 2. As it was is in the journal before the first change: taken_uplink, and had_address and had_route lines in front of
+//    it. Both directions can be cut short anywhere and done again.
+// 3. The interface keeps its MAC and MTU. After the way back its gateways hear of it at once (neighbour probes come
+// from
+//    its own MAC); who else has the bridge's MAC in his tables learns by his own neighbour detection.
+// Process: keeper and `down`, in the caller's network namespace, with the journal held. Errors: std::system_error;
+// setup_error for what is refused.
+#pragma once
+
+#include <lanloom/app/host.hpp>
+#include <lanloom/app/host_view.hpp>
+#include <lanloom/os/netlink.hpp>
+
+#include <string>
+#include <vector>
+
+namespace lanloom::app {
+
+// Those of the configuration that are there, as they were before they were taken: the journal knows it of one that is
+// a port already. Where the journal is lost, what the bridge has beyond the configuration came with the first of them.
+[[nodiscard]] std::vector<uplink_state> read_uplinks(const config& c, const std::vector<journal_entry>& entries);
+
+// Refuses what cannot be an uplink, or would not come through it whole. Asks the default gateways of what is not taken
+// yet, at most 5 s: if none answers now, nobody could tell later whether the bridge carries.
+void check_uplinks(const plan& p, const host_view& kernel, const std::vector<journal_entry>& entries);
+
+// All of it is on the bridge, and nothing on the interface. Pure.
+[[nodiscard]] bool is_taken(const take_uplink& wanted, const host_view& kernel);
+
+void take(const take_uplink& wanted, journal& log);
+
+// The way back. What cannot be put back has a sentence in `left`. `all` has the had_ lines.
+void give_back(const taken_uplink& taken, const std::vector<journal_entry>& all, undo_report& report);
+
+// Whether the entry says how that uplink was.
+[[nodiscard]] bool speaks_of(const journal_entry& e, const std::string& port);
+
+}  // namespace lanloom::app

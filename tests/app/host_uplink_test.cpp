@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bridged mode: eth0 of the example host becomes a port, its addresses and routes move to the bridge, and come back.
+#include <doctest/doctest.h>
+
+#include <lanloom/app/host.hpp>
+#include <lanloom/os/netlink.hpp>
+
+#include "example_host.hpp"
+
+using namespace lanloom;
+using namespace lanloom::app;
+using os::on_own_host;
+using os::refusal;
+
+namespace {
+// The host's only way out, with all that can be said of an address and of a route.
+void make_host_with_uplink() {
+  make_example_host();
+  shell(
+      "ip addr add 192.168.50.66/24 dev eth0 label eth0:66; ip addr add 172.16.9.1 peer 172.16.9.2/32 dev eth0; "
+      "ip route add 10.9.0.0/16 via 192.168.50.9 dev eth0 metric 77 proto static; "
+      "ip route add 10.8.0.0/16 dev eth0 table 100 src 192.168.50.6; ip route add 203.0.113.1 via 192.0.2.1 onlink dev "
+      "eth0; ip -6 route add fd00:9::/48 via fd00:50::9 dev eth0 metric 9");
+}
+
+plan plan_now(std::string_view text = with_uplink) {
+  const auto c = example("lan", text);
+  return make_plan(c, example_key(), read_facts(c));
+}
+
+void preflight(std::string_view text = with_uplink) {
+  host("lan", run_directory).preflight(plan_now(text), example("lan", text));
+}
+
+std::string ip_of(const std::string& what) { return os::output_of("ip " + what); }
+// Once the bridge carries: with STP that takes 8 s.
+void reach_gateway() {
+  shell("for i in $(seq 400); do ping -q -c 1 -W 1 192.168.50.1 >/dev/null && exit 0; sleep 0.05; done; false");
+}
+}  // namespace
+
+TEST_CASE("an uplink's addresses and routes move to the bridge, and back") {
+  on_own_host([] {
+    make_host_with_uplink();
+    const auto before = take_network_image();
+    preflight();
+    CHECK(difference(before, take_network_image()) == "");
+    host h("lan", run_directory);
+    {
+      const auto made = h.start(plan_now());
+      CHECK(made.took_uplink);
+      os::netlink here;
+      const auto bridge = here.link_by_name("br-lan");
+      const auto port = here.link_by_name("eth0");
+      const auto tap = here.link_by_name("ll-lan");
+      REQUIRE((bridge && port && tap));
+      CHECK(port->master == bridge->index);
+      CHECK(bridge->stp);
+      CHECK(tap->port_cost == overlay_cost);
+      CHECK(here.addresses(bridge->index).size() >= 4);
+      CHECK(here.routes(port->index).empty());
+      CHECK(here.routes(bridge->index).size() == 6);
+      CHECK(ip_of("-o -4 addr show dev eth0").empty());
+      CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev br-lan"));
+      reach_gateway();
+      const auto again = h.converge(plan_now(), [](const std::string&) { return true; });
+      CHECK(joined(again.done).empty());
+    }
+    const auto report = h.undo(false);
+    CHECK(joined(report.failed).empty());
+    CHECK(joined(report.left).empty());
+    CHECK(joined(report.removed) == "uplink eth0 of br-lan\nveth ns1h\nnetns ns1\nbridge br-lan\n");
+    CHECK(difference(before, take_network_image()) == "");
+    shell("ping -q -c 1 -W 5 192.168.50.1 >/dev/null");
+    CHECK(std::filesystem::is_empty(run_directory));
+  });
+}
+
+TEST_CASE("an uplink that was down, and has nothing, is down again") {
+  on_own_host([] {
+    make_example_host();
+    shell("ip link add eth9 type veth peer name far9");
+    const auto text = [] {
+      auto t = std::string(with_uplink);
+      t.replace(t.find("\"eth0\""), 6, "\"eth9\"");
+      return t;
+    }();
+    const auto before = take_network_image();
+    host h("lan", run_directory);
+    {
+      const auto tap = started(h, plan_now(text));
+      CHECK(ip_of("-o link show eth9 up").find("master br-lan") != std::string::npos);
+    }
+    CHECK(joined(h.undo(false).left).empty());
+    CHECK(difference(before, take_network_image()) == "");
+  });
+}
+
+TEST_CASE("what others do to an uplink is put right, and a lost journal loses no address") {
+  on_own_host([] {
+    make_host_with_uplink();
+    const auto before = take_network_image();
+    host h("lan", run_directory);
+    const auto p = plan_now();
+    {
+      auto tap = started(h, p);
+      const auto mended = [&](const char* harm) {
+        shell(harm);
+        auto made = h.converge(p, [](const std::string&) { return true; });
+        CHECK_MESSAGE(joined(made.failed).empty(), harm);
+        if (made.tap) tap = std::move(*made.tap);
+        CHECK_FALSE(made.done.empty());
+        const auto again = h.converge(p, [](const std::string&) { return true; });
+        CHECK_MESSAGE(joined(again.done).empty(), harm);
+      };
+      mended("ip link set eth0 nomaster");
+      mended("ip route del default");
+      mended("ip addr flush dev br-lan scope global");
+      mended("ip link del br-lan");
+      mended("ip addr add 192.168.50.6/24 dev eth0");
+      // As after a crash: the journal is gone, the bridge bears our mark.
+      shell("rm /run/lanloom/lan.journal");
+      const auto adopted = plan_now();
+      CHECK(adopted.steps.size() == p.steps.size());
+      mended("true");
+      CHECK(moved_gateways(adopted).size() == 2);
+    }
+    CHECK(joined(h.undo(false).left).empty());
+    CHECK(difference(before, take_network_image()).find("dev eth0") == std::string::npos);
+    CHECK(ip_of("-o -4 addr show dev eth0").find("192.168.50.6/24") != std::string::npos);
+    CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev eth0"));
+  });
+}
+
+TEST_CASE("down without a journal leaves the bridge that has an uplink, and says why") {
+  on_own_host([] {
+    make_example_host();
+    { const auto tap = started(host("lan", run_directory), plan_now()); }
+    shell("rm /run/lanloom/lan.journal");
+    const auto report = host("lan", run_directory).undo(false);
+    CHECK(joined(report.left).find("addresses of br-lan (192.168.50.6/24, fd00:50::6/64") != std::string::npos);
+    CHECK(joined(report.left).find("bridge br-lan stays: somebody plugged in eth0") != std::string::npos);
+    CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev br-lan"));
+  });
+}
+
+TEST_CASE("a port that somebody else has by now, or that is gone, is left, and named") {
+  on_own_host([] {
+    make_example_host();
+    { const auto tap = started(host("lan", run_directory), plan_now()); }
+    shell("ip link add br9 type bridge; ip link set eth0 nomaster; ip link set eth0 master br9");
+    const auto report = host("lan", run_directory).undo(false);
+    CHECK(joined(report.left) ==
+          "uplink eth0: somebody made it a port of another bridge, so what it had is not put "
+          "back: 192.168.50.6/24, fd00:50::6/64\n");
+  });
+  on_own_host([] {
+    make_example_host();
+    { const auto tap = started(host("lan", run_directory), plan_now()); }
+    shell("ip link del eth0");
+    const auto report = host("lan", run_directory).undo(false);
+    CHECK(joined(report.left) ==
+          "uplink eth0: is gone, so what it had cannot be put back: 192.168.50.6/24, fd00:50::6/64\n");
+  });
+}
+
+TEST_CASE("what cannot be an uplink is refused with its cure, and nothing is touched") {
+  const auto refused = [](const char* harm, const std::string& says) {
+    on_own_host([&] {
+      make_example_host();
+      shell(harm);
+      const auto before = take_network_image();
+      const auto why = refusal([] { preflight(); });
+      CHECK_MESSAGE(why.find(says) != std::string::npos, why);
+      CHECK(difference(before, take_network_image()) == "");
+    });
+  };
+  refused(
+      "ip addr add 192.168.50.77/24 dev eth0 valid_lft 600 preferred_lft 600",
+      "uplink eth0: its address 192.168.50.77/24 is dynamic (DHCP), and whoever renews it would not follow it to the "
+      "bridge; give the interface static addresses");
+  refused("ip addr add fd00:50::77/64 dev eth0 valid_lft 600 preferred_lft 600",
+          "is dynamic (router advertisements or DHCP)");
+  refused("ip -6 route add default via fe80::1 dev eth0 proto ra metric 5", "came by router advertisement");
+  refused("ip route add 10.7.0.0/16 dev eth0 mtu 1400", "its route to 10.7.0.0/16 has more to it");
+  refused("ip link set eth0 mtu 1400",
+          "uplink eth0: has MTU 1400, which the LAN's 1500 do not fit through; set [tap] mtu "
+          "= 1400 on every host, or run: ip link set eth0 mtu 1500");
+  refused("ip link add br9 type bridge; ip link set eth0 master br9", "is a port of something else already");
+  refused("ip link del eth0", "uplink eth0: there is no such interface");
+  refused(
+      "ip -n world link set far0 down; ip -n world link del far0; ip link add eth0 type veth peer name far0; ip link "
+      "set eth0 up; ip link set far0 up; ip addr add 192.168.50.6/24 dev eth0; ip route add default via 192.168.50.1",
+      "uplink eth0: its default gateway 192.168.50.1 does not answer");
+}
