@@ -171,7 +171,7 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.own_macs = own_macs(p);
   const os::kernel_offloads found = os::probe_offloads();
   s.offloads = choose_offloads(c.offload, found);
-  if (p.facts.ovs) s.offloads.to_tap = {};  // a switch may look into frames before the kernel finishes them
+  if (p.facts.user_space) s.offloads.to_tap = {};  // nobody finishes a frame before that switch reads it
   for (const std::string& name : missing_offloads(c.offload, found)) {
     spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
   }
@@ -234,6 +234,7 @@ class keeper {
       : config_(std::move(c)),
         asked_(asked),
         setup_(std::move(setup)),
+        user_space_(wanted.facts.user_space),
         host_(on),
         started_(started),
         identity_(os::find_identity()),
@@ -275,6 +276,7 @@ class keeper {
   config config_;
   verbosity asked_;
   node_setup setup_;
+  bool user_space_;  // the bridge's datapath
   host& host_;
   node_descriptors descriptors_;
   time_point started_;
@@ -420,6 +422,10 @@ void keeper::reload() {
     }
     plan wanted = make_plan(now, setup_.keys.public_half, read_facts(now));
     wanted.facts.mtu = setup_.mtu;
+    if (wanted.facts.user_space != user_space_) {
+      throw setup_error("bridge " + now.bridge.name +
+                        ": is of another datapath now, which a reload cannot follow: restart this instance");
+    }
     host_.preflight(wanted, now);
     configure_log(now.log, asked_, now.instance);
     const auto made = reconciler_.replace(std::move(wanted));

@@ -22,6 +22,9 @@ int duplicate_of(int fd) {
   return copy;
 }
 
+// Whether the kernel would keep silent about a change of what the plan names: a switch's database has ports of ours.
+bool has_unheard(const plan& p) { return p.facts.ovs; }
+
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
   for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
@@ -33,6 +36,7 @@ reconciler::reconciler(boost::asio::io_context& io, host& on, plan wanted, std::
                        std::function<void()> on_change)
     : host_(on),
       plan_(std::move(wanted)),
+      unheard_(has_unheard(plan_)),
       on_tap_(std::move(on_tap)),
       on_change_(std::move(on_change)),
       route_ready_(io, duplicate_of(monitor_.route_fd())),
@@ -66,11 +70,14 @@ void reconciler::watch_nft() {
 }
 
 void reconciler::look_in(std::chrono::milliseconds delay) {
-  if (std::exchange(armed_, true)) return;
-  timer_.expires_after(delay);
+  const auto due = std::chrono::steady_clock::now() + delay;
+  if (due_ && *due_ <= due) return;
+  due_ = due;
+  timer_.expires_at(due);  // ends the wait for a later one
   timer_.async_wait([this](error_code error) {
-    armed_ = false;
-    if (!error) look_and_log();
+    if (error) return;
+    due_.reset();
+    look_and_log();
   });
 }
 
@@ -89,6 +96,7 @@ convergence reconciler::look() { return pass(false); }
 
 convergence reconciler::replace(plan wanted) {
   plan_ = std::move(wanted);
+  unheard_ = has_unheard(plan_);
   tries_.clear();
   left_alone_.clear();
   return pass(true);
@@ -119,6 +127,7 @@ convergence reconciler::pass(bool undoing) {
   report(made);
   if (made.tap) on_tap_(std::move(*std::exchange(made.tap, std::nullopt)));
   if (!standing_.empty()) look_in(retry_time);
+  if (unheard_) look_in(unheard_time);
   return made;
 }
 

@@ -237,3 +237,29 @@ addresses = ["10.5.0.11/16"]
         std::string::npos);
   CHECK(without.find("create veth") == std::string::npos);
 }
+
+TEST_CASE("a port of a switch in user space is suited to it, and a switch that does not answer holds up nothing else") {
+  auto c = example("lan", two_hosts_alpha);
+  c.bridge.create = false;
+  const auto p = make_plan(c, example_key(), {1500, true, true});
+  made_host h(p);
+  h.kernel.ovs_bridge_exists = true;
+  for (const auto& s : p.steps) {
+    if (const auto* join = std::get_if<join_bridge>(&s)) h.kernel.ovs_bridge_of[join->port] = join->bridge;
+  }
+  CHECK(changes(h, p).empty());
+  h.kernel.unsuited = {"veth10", "ll-lan"};
+  CHECK(changes(h, p) ==
+        "suit ll-lan to a switch in user space\n"
+        "suit veth10 to a switch in user space\n");
+  h.kernel.unsuited.clear();
+  auto lost = h;
+  lost.lose("ll-lan");  // the switch's database still has it
+  CHECK(changes(lost, p).find("plug ll-lan into br-lan\n") != std::string::npos);
+  h.kernel.ovs_bridge_of.erase("ll-lan");
+  CHECK(changes(h, p) == "plug ll-lan into br-lan\n");
+  h.kernel.ovs_bridge_exists = false;
+  h.kernel.ovs_refusal = "ovs-vsctl: no answer";
+  h.at({"veth10", {}}).link.up = false;
+  CHECK(changes(h, p) == "bring up veth10\nmissing: bridge br-lan: ovs-vsctl: no answer\n");
+}

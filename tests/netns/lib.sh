@@ -26,6 +26,13 @@ done
 # shellcheck source=../../packaging/lab.sh
 . "$here/../../packaging/lab.sh"
 lab_private "$@"
+
+# over_usr PACKAGE FILE: the product looks for the programs it runs in /usr alone, so a partner that is only unpacked is
+# laid over that, in the lab; before lab_up.
+over_usr() {
+  if [ ! -e "$2" ]; then mount -t overlay -o "ro,lowerdir=$partners/$1/usr:/usr" overlay /usr; fi
+}
+
 D=$lab_dir  # configurations, keys, logs, captures
 
 # ---- cases -----------------------------------------------------------------------------------------------------------

@@ -150,6 +150,27 @@ TEST_CASE("hairpin is a bridge port's") {
   });
 }
 
+TEST_CASE("the offloads of an interface are switched off, wherever it lives") {
+  on_own_host([] {
+    netlink kernel;
+    const auto ns = os::create_netns("ns1");
+    kernel.create_veth(host_end(), inside_end(), 1500, ns);
+    auto there = netlink::in(ns);
+    CHECK(there.uses_tx_offloads("veth11"));
+    there.switch_off_tx_offloads("veth11");
+    CHECK_FALSE(there.uses_tx_offloads("veth11"));
+    const auto features = os::output_of("nsenter --net=/run/netns/ns1 ethtool -k veth11");
+    if (!features.empty()) {
+      CHECK(features.find("tcp-segmentation-offload: off") != std::string::npos);
+    }
+    CHECK(kernel.uses_tx_offloads("veth10"));
+    CHECK_FALSE(kernel.uses_tx_offloads("absent"));
+    CHECK_FALSE(kernel.uses_tx_offloads(""));
+    CHECK(refusal([&] { kernel.switch_off_tx_offloads("absent"); }) ==
+          "switch off the offloads of absent: No such device");
+  });
+}
+
 TEST_CASE("a bridge keeps its MTU and MAC whatever ports join") {
   on_own_host([] {
     netlink kernel;

@@ -141,6 +141,11 @@ class netlink {
   void set_hairpin(int port_index, bool on);
   void set_addr_gen_none(int index);  // nothing happens where the kernel has no IPv6
 
+  // Whether its packets leave the kernel before they are cut and summed, as an interface may ask for. False: no such
+  // link.
+  [[nodiscard]] bool uses_tx_offloads(std::string_view name);
+  void switch_off_tx_offloads(std::string_view name);
+
   [[nodiscard]] std::vector<ip_prefix> addresses(int index);
   [[nodiscard]] std::vector<address_info> address_details(int index);
   // IPv6 without duplicate detection: it works at once. Never with a lifetime.
@@ -176,6 +181,7 @@ class netlink {
   void change(netlink_message& asked, const std::string& what, int index, std::initializer_list<int> fine = {});
   void set_flag(int index, unsigned flag, bool on);
   int neighbour_bits(int index, const ip_address& neighbour);
+  int ask_ethtool(std::string_view name, void* question);  // 0, or an error number
   std::optional<link> ask_link(netlink_message& asked, const std::string& context);
 
   struct socket_closer {
