@@ -4,6 +4,7 @@
 #include <lanloom/app/log.hpp>
 #include <lanloom/app/nft_ruleset.hpp>
 #include <lanloom/os/clock.hpp>
+#include <lanloom/os/iptables.hpp>
 
 #include <fcntl.h>
 
@@ -22,8 +23,24 @@ int duplicate_of(int fd) {
   return copy;
 }
 
-// Whether the kernel would keep silent about a change of what the plan names: a switch's database has ports of ours.
-bool has_unheard(const plan& p) { return p.facts.ovs; }
+bool accepts_forwards(const plan& p) {
+  return std::any_of(p.steps.begin(), p.steps.end(),
+                     [](const step& s) { return std::holds_alternative<accept_forwards>(s); });
+}
+
+bool has_older_iptables() {
+  for (const auto family : {os::ip_family::v4, os::ip_family::v6}) {
+    try {
+      if (os::iptables_present(family) && os::iptables_is_older(family)) return true;
+    } catch (const std::system_error&) {  // it did not say
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether the kernel keeps silent about changes of something that the plan names.
+bool has_unheard(const plan& p) { return p.facts.ovs || (accepts_forwards(p) && has_older_iptables()); }
 
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
@@ -61,10 +78,12 @@ void reconciler::watch_nft() {
   nft_ready_.async_wait(watched::wait_read, [this](error_code error) {
     if (error) return;
     // Another instance's table too: when that one leaves, the guard may be ours to set up.
-    if (monitor_.drain_nft(nft_table_name(""))) {
+    const auto seen = monitor_.drain_nft(nft_table_name(""));
+    if (seen.named) {
       host_.doubt_table();
       look_in(settle_time);
     }
+    if (seen.filter && accepts_forwards(plan_)) look_in(firewall_settle_time);
     watch_nft();
   });
 }

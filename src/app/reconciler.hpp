@@ -2,7 +2,8 @@
 // reconciler.hpp - keeps the host as the plan says while the instance runs.
 //
 // 1. It looks again 100 ms after the kernel told of a change, every second while something is missing or failed, and
-//    every one and a half where the plan names what the kernel tells nothing of: ports in the database of Open vSwitch.
+//    every one and a half where the plan names what the kernel tells nothing of: ports in the database of Open vSwitch,
+//    rules of the older iptables. A firewall that others write rule by rule has half a second to become quiet.
 // 2. What it puts right is said once and counted. A change that would be made for the fourth time within a minute is
 //    left alone, and reported, until the next reload: somebody else wants it otherwise.
 // 3. What the plan does not name any more is undone when the plan changes, never in between.
@@ -32,6 +33,7 @@ class reconciler {
   static constexpr std::chrono::milliseconds settle_time{100};
   static constexpr std::chrono::seconds retry_time{1};
   static constexpr std::chrono::milliseconds unheard_time{1500};
+  static constexpr std::chrono::milliseconds firewall_settle_time{500};
   static constexpr std::size_t times_allowed = 3;
   static constexpr std::chrono::minutes window{1};
 
