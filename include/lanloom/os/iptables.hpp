@@ -4,7 +4,7 @@
 //
 // 1. Every rule bears a mark as its comment, and no rule without that mark is touched.
 // 2. Asking changes nothing, not even an empty table (but asking the older kind makes that table). Inserting what is
-// there, and deleting what is not, does nothing.
+//    there, and deleting what is not, does nothing.
 //    The first insertion ever into a host's FORWARD leaves the empty table behind: insert where a policy is in the way.
 // 3. The programs wait 5 seconds for the lock that they share.
 // Errors: iptables_refused with the program's own words; std::system_error as run_program. Used by the keeper.
