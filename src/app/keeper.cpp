@@ -169,17 +169,21 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.accelerator = accelerator_of(c.offload.accelerator);
   s.mtu = p.facts.mtu;
   s.own_macs = own_macs(p);
-  const os::kernel_offloads found = os::probe_offloads();
-  s.offloads = choose_offloads(c.offload, found);
-  if (p.facts.user_space) s.offloads.to_tap = {};  // nobody finishes a frame before that switch reads it
-  for (const std::string& name : missing_offloads(c.offload, found)) {
-    spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
-  }
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];
     s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), from.remote, from.keepalive});
   }
   return s;
+}
+
+offload_setup offloads_by(os::offload_probe& probe, const config& c, const plan& p) {
+  const os::kernel_offloads found = probe.answer().value_or(os::kernel_offloads{});
+  for (const std::string& name : missing_offloads(c.offload, found)) {
+    spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
+  }
+  auto chosen = choose_offloads(c.offload, found);
+  if (p.facts.user_space) chosen.to_tap = {};  // nobody finishes a frame before that switch reads it
+  return chosen;
 }
 
 std::string ready_line(const config& c) {
@@ -258,7 +262,7 @@ class keeper {
   }
 
   // Until a signal came; a signal from before counts.
-  int run(node_descriptors descriptors);
+  int run(node_descriptors descriptors, const offload_setup& offloads);
 
  private:
   void start_node();
@@ -296,8 +300,9 @@ class keeper {
   int status_ = 0;
 };
 
-int keeper::run(node_descriptors descriptors) {
+int keeper::run(node_descriptors descriptors, const offload_setup& offloads) {
   descriptors_ = std::move(descriptors);
+  setup_.offloads = offloads;
   io_.poll();
   if (!stopping_) {
     start_node();
@@ -488,6 +493,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     require(right, "`lanloom up`");
   }
   hide_memory();
+  os::offload_probe probe;  // before there are keys in this memory; it has until the node is started
   key_material keys = load_keys(c);
   const plan p = make_plan(c, keys.own, read_facts(c));
   host on(c.instance, instance_directory);
@@ -515,7 +521,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     if (!made.tap) throw setup_error("the plan opens no TAP");
     descriptors.tap = made.tap->duplicate();
     made.tap.reset();
-    status = keeping.run(std::move(descriptors));
+    status = keeping.run(std::move(descriptors), offloads_by(probe, c, p));
   } catch (...) {
     failed = std::current_exception();
   }

@@ -108,16 +108,17 @@ TEST_CASE("findings as text and as lines for the end of a start") {
 }
 
 TEST_CASE("what the kernel offers is judged") {
-  const auto verdict = [](const os::kernel_features& f, const char* check) {
+  const auto verdict = [](const os::kernel_offloads& f, const char* check) {
     return verdict_of(judge_offloads(f), check);
   };
-  CHECK(verdict({true, true, true, true, true}, "kernel-tap") == "PASS");
-  CHECK(verdict({true, true, true, true, true}, "kernel-udp") == "PASS");
-  CHECK(verdict({true, true, false, true, true}, "kernel-tap") == "WARN");
-  CHECK(verdict({true, false, false, true, true}, "kernel-tap") == "WARN");
-  CHECK(verdict({false, false, false, true, true}, "kernel-tap") == "WARN");
-  CHECK(verdict({true, true, true, false, true}, "kernel-udp") == "WARN");
-  CHECK(verdict({true, true, true, true, false}, "kernel-udp") == "WARN");
+  CHECK(verdict({all_tap_offloads, true, true}, "kernel-tap") == "PASS");
+  CHECK(verdict({all_tap_offloads, true, true}, "kernel-udp") == "PASS");
+  CHECK(verdict({{true, true, true, false}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({{true, true, false, true}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({{true, false, true, true}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({{}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({all_tap_offloads, false, true}, "kernel-udp") == "WARN");
+  CHECK(verdict({all_tap_offloads, true, false}, "kernel-udp") == "WARN");
   CHECK(verdict_of(judge_offloads(std::nullopt), "kernel-tap") == "WARN");
   CHECK(verdict_of(judge_offloads(std::nullopt), "kernel-udp") == "WARN");
 }

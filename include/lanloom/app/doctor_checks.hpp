@@ -5,16 +5,16 @@
 //    firewall rules) is asked for once.
 // 2. What judges without asking the kernel stands by itself (judge_...), so that tests show it both verdicts.
 // 3. A cure that is ours (fix_...) decides anew what is to be done, and says what it did, a sentence for each.
-// 4. Other programs have three seconds each and six together. Who does not answer in time is an error, and not taken for
-//    one that has nothing to say: of rules that were read by half the cures would be wrong.
+// 4. Other programs have three seconds each and six together. Who does not answer in time is an error, and not taken
+//    for one that has nothing to say: of rules that were read by half the cures would be wrong.
 // Process and errors: doctor.hpp. A check may throw std::exception.
 #pragma once
 
 #include <lanloom/app/doctor.hpp>
 #include <lanloom/app/packet_filter.hpp>
 #include <lanloom/base/clock.hpp>
-#include <lanloom/os/kernel_features.hpp>
 #include <lanloom/os/netlink.hpp>
+#include <lanloom/os/offload_probe.hpp>
 #include <lanloom/os/program.hpp>
 
 #include <nlohmann/json.hpp>
@@ -98,7 +98,7 @@ using program_runner = std::function<std::optional<os::program_result>(
 [[nodiscard]] findings check_offloads(examination& e);
 [[nodiscard]] findings check_cipher(examination& e);
 [[nodiscard]] findings check_clock(examination& e);
-[[nodiscard]] findings judge_offloads(const std::optional<os::kernel_features>& found);
+[[nodiscard]] findings judge_offloads(const std::optional<os::kernel_offloads>& found);
 [[nodiscard]] finding judge_nft(const std::string& version, bool needed);  // empty: not installed
 [[nodiscard]] finding judge_cipher(cipher_choice choice, bool has_aes);
 [[nodiscard]] finding judge_clock(wall_time now);
