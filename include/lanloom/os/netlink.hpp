@@ -53,7 +53,6 @@ struct link {
   bool makes_addresses = true;  // false: IPv6 address generation is switched off
   bool stp = false;             // of a bridge
   stp_timers timers;            // of a bridge
-  bool hairpin = false;         // of a bridge's port: frames may leave where they came in
 };
 
 struct veth_end {
@@ -138,7 +137,6 @@ class netlink {
   void set_mac(int index, const mac_address& mac);
   void set_alias(int index, std::string_view alias);  // at most 255 bytes; empty: none
   void set_stp(int bridge_index, bool on);            // on: with the quick timers; off: they stay
-  void set_hairpin(int port_index, bool on);
   void set_addr_gen_none(int index);  // nothing happens where the kernel has no IPv6
 
   // Whether its packets leave the kernel before they are cut and summed, as an interface may ask for. False: no such
