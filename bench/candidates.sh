@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2154  # what lab.sh, partners.sh and compare.sh set
+# shellcheck shell=bash disable=SC2154  # what lab.sh and compare.sh set
 #
 # candidates.sh - what bench/compare.sh compares, each brought up the same way; sourced by it, after packaging/lab.sh.
 #
@@ -125,9 +125,9 @@ vxlan_up() {
 fastd_up() {
   local name=$1 n=$2 mtu=$3 method=$4 host keys
   local -A secret=() public=()
-  [ -n "${program_of[fastd]}" ] || { echo "fastd is neither installed nor to be downloaded" >&2; return 1; }
+  command -v fastd >/dev/null || { echo "fastd is neither installed nor to be downloaded" >&2; return 1; }
   for host in A B; do
-    keys=$(partner fastd --generate-key 2>/dev/null)
+    keys=$(fastd --generate-key 2>/dev/null)
     secret[$host]=$(sed -n 's/^Secret: //p' <<<"$keys") public[$host]=$(sed -n 's/^Public: //p' <<<"$keys")
   done
   for host in A B; do
@@ -135,25 +135,25 @@ fastd_up() {
 log level warn; mode tap; interface "t$n"; mtu $mtu; method "$method"; bind $(own_address "$host"):$((10000 + n));
 secret "${secret[$host]}"; peer "other" { key "${public[$(other "$host")]}"; remote $(own_address "$(other "$host")"):$((10000 + n)); }
 CONF
-    daemon "$name" "$host" "fastd-$n-$host.log" "${partner_environment[@]}" "${program_of[fastd]}" -c "$lab_dir/fastd-$n-$host.conf"
+    daemon "$name" "$host" "fastd-$n-$host.log" fastd -c "$lab_dir/fastd-$n-$host.conf"
     port "$host" "$n" "t$n" "$mtu" || return
   done
 }
 
 tinc_up() {
   local name=$1 n=$2 host directory
-  [ -n "${program_of[tincd]}" ] || { echo "tinc is neither installed nor to be downloaded" >&2; return 1; }
+  command -v tincd >/dev/null || { echo "tinc is neither installed nor to be downloaded" >&2; return 1; }
   for host in A B; do
     directory=$lab_dir/tinc-$n-$host
     mkdir -p "$directory/hosts"
     printf 'Name = %s\nMode = switch\nDeviceType = tap\nInterface = t%s\nConnectTo = %s\n' "$host" "$n" "$(other "$host")" >"$directory/tinc.conf"
     printf 'Address = %s\nPort = %d\nCipher = aes-256-cbc\nDigest = sha256\n' "$(own_address "$host")" $((6550 + n)) >"$directory/hosts/$host"
-    partner tincd -c "$directory" -K2048 </dev/null >"$lab_dir/tinc-$n-$host.log" 2>&1 || { tail -n 1 "$lab_dir/tinc-$n-$host.log" >&2; return 1; }
+    tincd -c "$directory" -K2048 </dev/null >"$lab_dir/tinc-$n-$host.log" 2>&1 || { tail -n 1 "$lab_dir/tinc-$n-$host.log" >&2; return 1; }
   done
   cp "$lab_dir/tinc-$n-A/hosts/A" "$lab_dir/tinc-$n-B/hosts/" && cp "$lab_dir/tinc-$n-B/hosts/B" "$lab_dir/tinc-$n-A/hosts/"
   for host in A B; do
     directory=$lab_dir/tinc-$n-$host
-    daemon "$name" "$host" "tinc-$n-$host.log" "${partner_environment[@]}" "${program_of[tincd]}" -c "$directory" -D --pidfile="$directory/pid"
+    daemon "$name" "$host" "tinc-$n-$host.log" tincd -c "$directory" -D --pidfile="$directory/pid"
     port "$host" "$n" "t$n" "$3" || return
   done
 }
@@ -162,7 +162,7 @@ tinc_up() {
 openvpn_up() {
   local name=$1 n=$2 host role
   local -A print=()
-  [ -n "${program_of[openvpn]}" ] || { echo "openvpn is neither installed nor to be downloaded" >&2; return 1; }
+  command -v openvpn >/dev/null || { echo "openvpn is neither installed nor to be downloaded" >&2; return 1; }
   for host in A B; do
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$host" \
       -keyout "$lab_dir/vpn-$host.key" -out "$lab_dir/vpn-$host.crt" >/dev/null 2>&1 || { echo "openssl makes no certificate" >&2; return 1; }
@@ -171,7 +171,7 @@ openvpn_up() {
   for host in A B; do
     role=(--tls-server --dh none)
     if [ "$host" = B ]; then role=(--tls-client); fi
-    daemon "$name" "$host" "openvpn-$host.log" "${partner_environment[@]}" "${program_of[openvpn]}" --dev "t$n" --dev-type tap \
+    daemon "$name" "$host" "openvpn-$host.log" openvpn --dev "t$n" --dev-type tap \
       --proto udp4 --local "$(own_address "$host")" --remote "$(own_address "$(other "$host")")" --port $((11940 + n)) "${role[@]}" \
       --cert "$lab_dir/vpn-$host.crt" --key "$lab_dir/vpn-$host.key" --peer-fingerprint "${print[$(other "$host")]}" \
       --data-ciphers AES-256-GCM --cipher AES-256-GCM --tun-mtu "$3" --mssfix 0 --sndbuf 0 --rcvbuf 0 --ping 10 --verb 1

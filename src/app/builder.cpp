@@ -62,6 +62,7 @@ void builder::operator()(const create_bridge& s) {
 void builder::operator()(const open_tap& s) {
   make(made_link{link_kind::tap, s.name, s.mac}, [&] { tap_ = os::tap::open(s.name); });
   (*this)(correct_link{{s.name, {}}, s.mac, s.mtu, mark_of(instance_), false});
+  if (s.user_space) (*this)(suit_user_space{s.name, {}});
 }
 
 void builder::operator()(const create_netns& s) {
@@ -77,11 +78,13 @@ void builder::operator()(const create_veth& s) {
   const os::veth_end inside{s.inside_name, s.inside_mac, ours ? s.alias : std::string()};
   make(made_link{link_kind::veth, s.host_name, s.host_mac},
        [&] { here_.create_veth(outside, inside, s.mtu, netns(s.netns)); });
+  if (s.user_space) (*this)(suit_user_space{s.host_name, link_place{s.inside_name, s.netns}});
 }
 
 void builder::operator()(const join_bridge& s) {
   if (s.ovs) {
     log_.append(joined_ovs{s.port, s.bridge});
+    if (os::ovs_bridge_of(s.port) == s.bridge) os::ovs_delete_port(s.port);  // of a link that is no more
     os::ovs_add_port(s.bridge, s.port, instance_);
     return;
   }
@@ -135,6 +138,13 @@ void builder::operator()(const correct_link& c) {
 void builder::operator()(const correct_bridge& c) {
   here_.set_stp(index_of({c.name, {}}), c.stp);
   refuse_adverts(c.name);
+}
+
+void builder::operator()(const suit_user_space& c) {
+  for (const auto& [key, value] : ignoring_sysctls(c.port)) {
+    if (os::read_sysctl(key)) os::write_sysctl(key, value);
+  }
+  if (c.inside) at(*c.inside).switch_off_tx_offloads(c.inside->name);
 }
 
 }  // namespace lanloom::app

@@ -26,6 +26,7 @@ class builder {
   void operator()(const step& s) { std::visit(*this, s); }
   void operator()(const correct_link& c);
   void operator()(const correct_bridge& c);
+  void operator()(const suit_user_space& c);
   void operator()(const remove_veth& c) { here_.delete_link(c.name); }
   void operator()(const correct_route& c) { at(c.out).delete_default_route(c.unwanted); }
   void operator()(const keep_entry& c) { log_.append(c.entry); }

@@ -25,6 +25,7 @@ struct change_printer {
   std::string operator()(const correct_bridge& c) const {
     return "correct bridge " + c.name + " stp " + (c.stp ? "on" : "off") + " accept_ra 0";
   }
+  std::string operator()(const suit_user_space& c) const { return "suit " + c.port + " to a switch in user space"; }
   std::string operator()(const remove_veth& c) const { return "remove veth " + c.name; }
   std::string operator()(const correct_route& c) const {
     return "remove default route via " + to_string(c.unwanted.gateway) + " out of " + text_of(c.out);
@@ -107,7 +108,10 @@ class comparison {
     const bool there = s.ovs ? kernel_.ovs_bridge_exists : found != nullptr;
     if (!there) {
       waiting_.insert(s.name);
-      result_.missing.push_back("bridge " + s.name + ": there is none; its owner has to make it, or set create = true");
+      result_.missing.push_back("bridge " + s.name + ": " +
+                                (kernel_.ovs_refusal.empty()
+                                     ? "there is none; its owner has to make it, or set create = true"
+                                     : kernel_.ovs_refusal));
     } else if (!s.ovs && found->link.kind != "bridge") {
       waiting_.insert(s.name);
       result_.conflicts.push_back(s.name + ": is not a bridge; correct [bridge] name");
@@ -120,6 +124,7 @@ class comparison {
     if (!ours(*found, "tun", s.name, "[tap] name")) return;
     keep(made_link{link_kind::tap, s.name, s.mac});
     correct(*found, {{s.name, {}}, s.mac, s.mtu, mark_of(plan_.instance), false});
+    if (kernel_.unsuited.contains(s.name)) push(suit_user_space{s.name, {}});
   }
 
   void operator()(const create_netns& s) {
@@ -165,6 +170,7 @@ class comparison {
     keep(made_link{link_kind::veth, s.host_name, s.host_mac});
     correct(*outside, {{s.host_name, {}}, s.host_mac, s.mtu, s.alias, false});
     correct(*inside, {{s.inside_name, s.netns}, s.inside_mac, s.mtu, inside->link.alias});
+    if (kernel_.unsuited.contains(s.host_name)) push(suit_user_space{s.host_name, link_place{s.inside_name, s.netns}});
   }
 
   void operator()(const join_bridge& s) {
@@ -172,7 +178,9 @@ class comparison {
     const std::initializer_list<std::string> on{s.bridge, s.port};
     if (s.ovs) {
       const auto in = kernel_.ovs_bridge_of.find(s.port);
-      if (in == kernel_.ovs_bridge_of.end() || in->second != s.bridge) add(s, on);
+      // A switch does not notice that another link has the name of its port.
+      const bool there = in != kernel_.ovs_bridge_of.end() && in->second == s.bridge && !made_.contains(s.port);
+      if (!there) add(s, on);
       return;
     }
     const auto* port = present({s.port, {}});

@@ -5,10 +5,13 @@
 #include <lanloom/app/doctor_checks.hpp>
 #include <lanloom/app/plan.hpp>
 #include <lanloom/os/sysctl.hpp>
+#include <lanloom/os/unique_fd.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <set>
+#include <stdexcept>
 #include <system_error>
 
 namespace lanloom::app {
@@ -16,10 +19,13 @@ namespace lanloom::app {
 namespace {
 using clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds patience_for_all{1500};
+// Statuses of iptables: another program holds its lock; and, from here on, it was killed.
+constexpr int busy = 4;
+constexpr int killed = 129;
+constexpr std::chrono::milliseconds patience_for_all{6000};
 
 // Whether the older kind of iptables has a filter table in this network namespace. To list one would make it.
-bool has_legacy_table(bool v6) {
+bool has_older_table(bool v6) {
   std::ifstream names(v6 ? "/proc/net/ip6_tables_names" : "/proc/net/ip_tables_names");
   for (std::string name; std::getline(names, name);) {
     if (name == "filter") return true;
@@ -98,55 +104,67 @@ std::vector<std::string> examination::uplinks() const {
   return names;
 }
 
-std::optional<os::program_result> examination::run(const std::string& name,
-                                                   std::initializer_list<std::string> arguments,
+std::optional<os::program_result> examination::run(const std::string& name, const std::vector<std::string>& arguments,
                                                    std::chrono::milliseconds at_most) {
+  if (!os::find_program(name)) return std::nullopt;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(programs_until_ - clock::now());
-  if (left.count() <= 0 || !os::find_program(name)) return std::nullopt;
-  return os::run_program(name.c_str(), std::vector<std::string>(arguments), {}, std::min(at_most, left));
+  if (left.count() <= 0) os::throw_errno(name + ": other programs took the time that there is for all", ETIMEDOUT);
+  return os::run_program(name.c_str(), arguments, {}, std::min(at_most, left));
 }
 
 const packet_filter* examination::firewall() {
   if (!firewall_read_) {
     firewall_read_ = true;
-    if (may(capability::net_admin)) read_firewall();
+    try {
+      if (may(capability::net_admin)) {
+        firewall_ = read_firewall([this](const auto&... asked) { return run(asked...); }, has_older_table);
+      }
+    } catch (const std::exception& e) {
+      firewall_refusal_ = e.what();
+    }
   }
+  if (!firewall_refusal_.empty()) throw std::runtime_error(firewall_refusal_);
   return firewall_.get();
 }
 
-bool examination::read_iptables(const std::string& program, bool v6) {
-  const auto said = run(program, {"-w", "1", "-S"});
-  if (!said || said->status != 0) return false;
-  firewall_->add_iptables(said->output, program, v6);
-  return true;
-}
-
+namespace {
 // Sets may be huge, and then too long or too slow. Without their elements a rule that asks for one counts as not met.
-std::optional<os::program_result> examination::list_ruleset() {
+std::optional<os::program_result> list_ruleset(const program_runner& ask) {
   try {
-    return run("nft", {"-j", "list", "ruleset"}, patience / 2);
+    return ask("nft", {"-j", "list", "ruleset"}, examination::patience / 2);
   } catch (const std::system_error& e) {
     if (e.code() != std::errc::message_size && e.code() != std::errc::timed_out) throw;
   }
-  return run("nft", {"-j", "-t", "list", "ruleset"});
+  return ask("nft", {"-j", "-t", "list", "ruleset"}, examination::patience);
 }
+
+// False: it has no such rules, or the table is none that it could have made.
+bool add_iptables(const program_runner& ask, const std::string& program, bool v6, packet_filter& rules) {
+  const auto said = ask(program, {"-w", "1", "-S"}, examination::patience);
+  if (said && (said->status == busy || said->status >= killed)) throw std::runtime_error(program + ": " + said->errors);
+  if (!said || said->status != 0) return false;
+  rules.add_iptables(said->output, program, v6);
+  return true;
+}
+}  // namespace
 
 // Rules that iptables made are read in iptables' words, all others in nft's: neither program understands all of the
 // other's. The older iptables keeps its own tables, which nft does not see.
-void examination::read_firewall() {
-  const auto nft = list_ruleset();
-  if (os::find_program("nft") && (!nft || nft->status != 0)) return;
-  firewall_ = std::make_unique<packet_filter>();
+std::unique_ptr<packet_filter> read_firewall(const program_runner& ask, const std::function<bool(bool)>& has_older) {
+  const auto nft = list_ruleset(ask);
+  if (nft && nft->status != 0) return nullptr;
+  auto rules = std::make_unique<packet_filter>();
   std::set<std::string> told;
   for (const bool v6 : {false, true}) {
     const std::string program = v6 ? "ip6tables" : "iptables";
-    const auto version = run(program, {"--version"});
-    const bool legacy = version && version->output.find("legacy") != std::string::npos;
-    if (has_legacy_table(v6)) read_iptables(legacy ? program : program + "-legacy", v6);
+    const auto version = ask(program, {"--version"}, examination::patience);
+    const bool older = version && version->output.find("legacy") != std::string::npos;
+    if (has_older(v6)) add_iptables(ask, older ? program : program + "-legacy", v6, *rules);
     if (nft && !has_nft_table(nft->output, v6)) continue;
-    if (read_iptables(legacy ? program + "-nft" : program, v6)) told.insert(v6 ? "ip6 filter" : "ip filter");
+    if (add_iptables(ask, older ? program + "-nft" : program, v6, *rules)) told.insert(v6 ? "ip6 filter" : "ip filter");
   }
-  if (nft) firewall_->add_nft(nft->output, told);
+  if (nft) rules->add_nft(nft->output, told);
+  return rules;
 }
 
 }  // namespace lanloom::app

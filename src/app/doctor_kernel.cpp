@@ -86,36 +86,41 @@ findings check_nft(examination& e) {
   return {judge_nft(said ? said->output + " " : "", needed)};
 }
 
-findings judge_offloads(const std::optional<os::kernel_features>& found) {
+findings judge_offloads(const std::optional<os::kernel_offloads>& found) {
   if (!found) {
     return {warn("kernel-tap", "could not try: this caller can make no network namespace", "sudo lanloom doctor"),
             warn("kernel-udp", "could not try: this caller can make no network namespace", "sudo lanloom doctor")};
   }
   const std::string newer = "run a newer kernel: ";
   findings all;
-  if (!found->tap) {
-    all.push_back(warn("kernel-tap", "no TAP could be made to try it with", "sudo lanloom doctor"));
-  } else if (!found->tap_tso) {
+  if (!found->tap.checksum) {
+    all.push_back(warn("kernel-tap", "no TAP could be made to try it with, or it takes whole frames only",
+                       "sudo lanloom doctor"));
+  } else if (!found->tap.tcp4 || !found->tap.tcp6) {
     all.push_back(warn("kernel-tap", "a TAP takes no TCP super-frames here: each frame costs its own way",
                        newer + "TCP offload of TAP is as old as 2.6.27"));
-  } else if (!found->tap_uso) {
+  } else if (!found->tap.udp) {
     all.push_back(warn("kernel-tap", "a TAP takes TCP super-frames, but no UDP ones: only UDP in bulk is slower",
                        newer + "6.2 has them"));
   } else {
     all.push_back(pass("kernel-tap", "a TAP takes TCP and UDP super-frames"));
   }
-  if (found->udp_segment && found->udp_coalesce) {
+  if (found->udp_gso && found->udp_gro) {
     all.push_back(pass("kernel-udp", "UDP sockets send and receive trains of datagrams (GSO, GRO)"));
   } else {
     all.push_back(warn("kernel-udp",
-                       std::string("UDP sockets have no ") + (found->udp_segment ? "GRO" : "GSO") +
-                           " here: each datagram costs its own way",
-                       newer + "5.0 has both"));
+                       std::string("UDP sockets have no ") + (found->udp_gso ? "GRO" : "GSO") +
+                           " here that works: each datagram costs its own way",
+                       newer + "5.0 has both, but 7.0 to 7.1.4 corrupt trains"));
   }
   return all;
 }
 
-findings check_offloads(examination&) { return judge_offloads(os::probe_kernel_features()); }
+// At the end of a start it has been tried, and what is missing is said.
+findings check_offloads(examination& e) {
+  if (e.when() == occasion::starting) return {};
+  return judge_offloads(os::offload_probe().answer());
+}
 
 finding judge_cipher(cipher_choice choice, bool has_aes) {
   constexpr const char* id = "cipher";

@@ -105,16 +105,6 @@ void check_joined_mtu(const config& c, const host_view& kernel) {
                     std::to_string(bridge->link.mtu) + ", which stays its owner's; remove `mtu`, or set it to that");
 }
 
-// A switch in user space reads its ports as they are: packets of namespaces that nobody has cut and summed would not
-// pass it.
-void check_datapath(const plan& p) {
-  if (!p.facts.ovs || !os::ovs_bridge_exists(p.facts.bridge) || os::ovs_datapath_type(p.facts.bridge) != "netdev")
-    return;
-  throw setup_error("bridge " + p.facts.bridge +
-                    ": is one of Open vSwitch in user space (datapath_type netdev), which " +
-                    "is not built in this version yet; join one of the kernel's datapath");
-}
-
 bool collide(const takes_port& a, const takes_port& b) {
   return a.udp == b.udp && a.port == b.port && (a.address == b.address || a.address == "*" || b.address == "*");
 }
@@ -175,12 +165,13 @@ void wait_for_old_tap(const plan& p, const std::vector<journal_entry>& entries) 
 }  // namespace
 
 namespace {
-bool is_ovs_bridge(const std::string& name) {
+// The datapath of that bridge; nothing when there is no such bridge.
+std::optional<std::string> ovs_datapath(const std::string& name) {
   try {
-    return os::ovs_present() && os::ovs_bridge_exists(name);
+    if (os::ovs_present() && os::ovs_bridge_exists(name)) return os::ovs_datapath_type(name);
   } catch (const os::ovs_refused&) {  // installed, and not running
-    return false;
   }
+  return std::nullopt;
 }
 }  // namespace
 
@@ -201,8 +192,10 @@ host_facts read_facts(const config& c) {
   const auto found = c.bridge.create ? std::nullopt : os::netlink().link_by_name(c.bridge.name);
   if (!c.bridge.create) {
     const bool is_linux = found && found->kind == "bridge";
-    facts.ovs = c.bridge.kind == bridge_kind::ovs ||
-                (c.bridge.kind == bridge_kind::automatic && !is_linux && is_ovs_bridge(c.bridge.name));
+    const bool may_be_ovs = c.bridge.kind == bridge_kind::ovs || (c.bridge.kind == bridge_kind::automatic && !is_linux);
+    const auto datapath = may_be_ovs ? ovs_datapath(c.bridge.name) : std::nullopt;
+    facts.ovs = c.bridge.kind == bridge_kind::ovs || datapath.has_value();
+    facts.user_space = datapath == "netdev";
   }
   if (c.tap.mtu) {
     facts.mtu = *c.tap.mtu;
@@ -225,7 +218,6 @@ void host::preflight(const plan& p, const config& c) const {
   const auto kernel = read_host(p, entries);
   check_subnets(c, kernel, entries);
   check_joined_mtu(c, kernel);
-  check_datapath(p);
   check_ports(p, journal_file_);
   check_listeners(c, entries);
   check_uplinks(p, kernel, entries);

@@ -7,6 +7,7 @@
 #include <lanloom/os/ovs.hpp>
 #include <lanloom/os/sysctl.hpp>
 
+#include <algorithm>
 #include <set>
 
 namespace lanloom::app {
@@ -44,6 +45,15 @@ std::set<std::string> names_of(const plan& p, const std::vector<journal_entry>& 
   return names;
 }
 
+// By the host's stack.
+bool is_ignored(const std::string& port) {
+  const auto wanted = ignoring_sysctls(port);
+  return std::all_of(wanted.begin(), wanted.end(), [](const auto& s) {
+    const auto now = os::read_sysctl(s.first);
+    return !now || *now == s.second;
+  });
+}
+
 struct special_reader {
   host_view& view;
   os::netlink& kernel;
@@ -53,11 +63,23 @@ struct special_reader {
     view.bridge_takes_adverts = os::read_sysctl("net/ipv6/conf/" + s.name + "/accept_ra").value_or("0") != "0";
   }
   void operator()(const use_bridge& s) const {
-    if (s.ovs) view.ovs_bridge_exists = os::ovs_bridge_exists(s.name);
-  }
-  void operator()(const join_bridge& s) const {
     if (!s.ovs) return;
-    if (auto bridge = os::ovs_bridge_of(s.port)) view.ovs_bridge_of.insert_or_assign(s.port, std::move(*bridge));
+    try {
+      const auto ports = os::ovs_ports(s.name);
+      view.ovs_bridge_exists = ports.has_value();
+      if (!ports) return;
+      for (const auto& port : *ports) view.ovs_bridge_of.insert_or_assign(port, s.name);
+    } catch (const os::ovs_refused& e) {  // the rest of the host does not wait for it
+      view.ovs_refusal = e.what();
+    }
+  }
+  void operator()(const open_tap& s) const {
+    if (s.user_space && !is_ignored(s.name)) view.unsuited.insert(s.name);
+  }
+  void operator()(const create_veth& s) const {
+    if (!s.user_space || view.find({s.inside_name, s.netns}) == nullptr) return;
+    const bool whole = !os::netlink::in(os::open_netns(s.netns)).uses_tx_offloads(s.inside_name);
+    if (!whole || !is_ignored(s.host_name)) view.unsuited.insert(s.host_name);
   }
   void operator()(const take_uplink& s) const {
     for (auto& l : view.here.links) {
@@ -79,6 +101,11 @@ std::vector<bridge_forwards> forwards_of(const accept_forwards& s, const std::st
   const std::vector<std::string> any{"+"};
   const std::vector<std::string> none;
   return {{instance, s.bridge, false, s.routed.v4 ? any : none}, {instance, s.bridge, true, s.routed.v6 ? any : none}};
+}
+
+std::vector<std::pair<std::string, std::string>> ignoring_sysctls(const std::string& port) {
+  const auto v4 = "net/ipv4/conf/" + port + "/";
+  return {{v4 + "arp_ignore", "8"}, {v4 + "rp_filter", "1"}, {"net/ipv6/conf/" + port + "/disable_ipv6", "1"}};
 }
 
 const link_view* place_view::find(std::string_view name) const noexcept {

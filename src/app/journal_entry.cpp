@@ -55,8 +55,11 @@ struct printer {
            list_of(e.addresses) + " " + list_of(e.gateways);
   }
   std::string operator()(const instance_facts& e) const {
-    return "instance " + e.bridge + " " + (e.ovs ? "ovs" : "linux") + " " + std::to_string(e.mtu) + " " +
-           crypto::to_base64(e.own);
+    return "instance " + e.bridge + " " +
+           (e.user_space ? "netdev"
+            : e.ovs      ? "ovs"
+                         : "linux") +
+           " " + std::to_string(e.mtu) + " " + crypto::to_base64(e.own);
   }
   std::string operator()(const taken_uplink& e) const {
     return "uplink " + e.port + " " + e.bridge + (e.was_up ? " up" : " down");
@@ -146,11 +149,12 @@ result port_from(const words& w) {
 }
 
 result facts_from(const words& w) {
-  const auto ovs = one_of(w[2], "linux", "ovs");
+  const bool user_space = w[2] == "netdev";
+  const auto ovs = one_of(user_space ? "ovs" : w[2], "linux", "ovs");
   const auto mtu = number_of<std::uint16_t>(w[3]);
   const auto own = crypto::public_key::parse(w[4]);
   if (!ovs || !mtu || !own) return std::nullopt;
-  return instance_facts{std::string(w[1]), *ovs, *mtu, *own};
+  return instance_facts{std::string(w[1]), *ovs, *mtu, *own, user_space};
 }
 
 result address_from(const words& w) {

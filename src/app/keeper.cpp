@@ -172,17 +172,21 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.mtu = p.facts.mtu;
   s.own_macs = own_macs(p);
   s.guard = !c.bridge.uplinks.empty();
-  const os::kernel_offloads found = os::probe_offloads();
-  s.offloads = choose_offloads(c.offload, found);
-  if (p.facts.ovs) s.offloads.to_tap = {};  // a switch may look into frames before the kernel finishes them
-  for (const std::string& name : missing_offloads(c.offload, found)) {
-    spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
-  }
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];
     s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), from.remote, from.keepalive});
   }
   return s;
+}
+
+offload_setup offloads_by(os::offload_probe& probe, const config& c, const plan& p) {
+  const os::kernel_offloads found = probe.answer().value_or(os::kernel_offloads{});
+  for (const std::string& name : missing_offloads(c.offload, found)) {
+    spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
+  }
+  auto chosen = choose_offloads(c.offload, found);
+  if (p.facts.user_space) chosen.to_tap = {};  // nobody finishes a frame before that switch reads it
+  return chosen;
 }
 
 std::string ready_line(const config& c) {
@@ -237,6 +241,7 @@ class keeper {
       : config_(std::move(c)),
         asked_(asked),
         setup_(std::move(setup)),
+        user_space_(wanted.facts.user_space),
         host_(on),
         started_(started),
         identity_(os::find_identity()),
@@ -262,7 +267,7 @@ class keeper {
 
   // Until a signal came; a signal from before counts. `moved`: the default gateways that are reached by the bridge
   // since this start.
-  int run(node_descriptors descriptors, std::vector<ip_address> moved);
+  int run(node_descriptors descriptors, const offload_setup& offloads, std::vector<ip_address> moved);
   // It ended because the host reached none of these any more: whatever else holds, that must be undone.
   [[nodiscard]] bool cut_off() const noexcept { return cut_off_; }
 
@@ -284,6 +289,7 @@ class keeper {
   config config_;
   verbosity asked_;
   node_setup setup_;
+  bool user_space_;  // the bridge's datapath
   host& host_;
   node_descriptors descriptors_;
   time_point started_;
@@ -305,8 +311,9 @@ class keeper {
   int status_ = 0;
 };
 
-int keeper::run(node_descriptors descriptors, std::vector<ip_address> moved) {
+int keeper::run(node_descriptors descriptors, const offload_setup& offloads, std::vector<ip_address> moved) {
   descriptors_ = std::move(descriptors);
+  setup_.offloads = offloads;
   io_.poll();
   if (!stopping_) {
     start_node();
@@ -446,6 +453,10 @@ void keeper::reload() {
 void keeper::apply(config now) {
   plan wanted = make_plan(now, setup_.keys.public_half, read_facts(now));
   wanted.facts.mtu = setup_.mtu;
+  if (wanted.facts.user_space != user_space_) {
+    throw setup_error("bridge " + now.bridge.name +
+                      ": is of another datapath now, which a reload cannot follow: restart this instance");
+  }
   host_.preflight(wanted, now);
   configure_log(now.log, asked_, now.instance);
   auto moved = moved_gateways(wanted);
@@ -524,6 +535,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     require(right, "`lanloom up`");
   }
   hide_memory();
+  os::offload_probe probe;  // before there are keys in this memory; it has until the node is started
   key_material keys = load_keys(c);
   const plan p = make_plan(c, keys.own, read_facts(c));
   host on(c.instance, instance_directory);
@@ -551,7 +563,8 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     if (!made.tap) throw setup_error("the plan opens no TAP");
     descriptors.tap = made.tap->duplicate();
     made.tap.reset();
-    status = keeping.run(std::move(descriptors), made.took_uplink ? moved_gateways(p) : std::vector<ip_address>());
+    status = keeping.run(std::move(descriptors), offloads_by(probe, c, p),
+                         made.took_uplink ? moved_gateways(p) : std::vector<ip_address>());
   } catch (...) {
     failed = std::current_exception();
   }

@@ -11,7 +11,8 @@ namespace lanloom::app {
 
 namespace {
 constexpr std::uint8_t inner_end = 0x02;  // locally administered: bridge and container ends
-constexpr std::uint8_t port_end = 0xfe;   // higher than any other, so a bridge does not take it for its own
+constexpr const char* user_space_words = " for a switch in user space";
+constexpr std::uint8_t port_end = 0xfe;  // higher than any other, so a bridge does not take it for its own
 
 class mac_source {
  public:
@@ -49,14 +50,18 @@ struct printer {
     return "create bridge " + s.name + text_of(s.mtu, s.mac) + " stp " + (s.stp ? "on" : "off") + " accept_ra 0";
   }
   std::string operator()(const use_bridge& s) const {
-    return "use bridge " + s.name + (s.ovs ? " of Open vSwitch" : "") + " as it is";
+    return "use bridge " + s.name + (s.ovs ? " of Open vSwitch" : "") + (s.user_space ? " in user space" : "") +
+           " as it is";
   }
-  std::string operator()(const open_tap& s) const { return "open tap " + s.name + text_of(s.mtu, s.mac); }
+  std::string operator()(const open_tap& s) const {
+    return "open tap " + s.name + text_of(s.mtu, s.mac) + (s.user_space ? user_space_words : "");
+  }
   std::string operator()(const create_netns& s) const { return "create netns " + s.name; }
   std::string operator()(const use_netns& s) const { return "use netns " + s.name + " as it is"; }
   std::string operator()(const create_veth& s) const {
     return "create veth " + s.host_name + " mac " + format_mac(s.host_mac) + " to " +
-           text_of(link_place{s.inside_name, s.netns}) + text_of(s.mtu, s.inside_mac);
+           text_of(link_place{s.inside_name, s.netns}) + text_of(s.mtu, s.inside_mac) +
+           (s.user_space ? user_space_words : "");
   }
   std::string operator()(const join_bridge& s) const {
     return "plug " + s.port + " into " + s.bridge + (s.cost == 0 ? "" : " cost " + std::to_string(s.cost));
@@ -95,11 +100,11 @@ class planner {
     if (c.bridge.create) {
       steps_.emplace_back(create_bridge{name, macs_.derive(inner_end, name), facts_.mtu, c.bridge.stp});
     } else {
-      steps_.emplace_back(use_bridge{name, facts_.ovs});
+      steps_.emplace_back(use_bridge{name, facts_.ovs, facts_.user_space});
     }
     for (const auto& address : c.bridge.addresses) steps_.emplace_back(add_address{{name, {}}, address});
     if (c.bridge.create) steps_.emplace_back(bring_up{{name, {}}});
-    steps_.emplace_back(open_tap{c.tap.name, macs_.derive(port_end, c.tap.name), facts_.mtu});
+    steps_.emplace_back(open_tap{c.tap.name, macs_.derive(port_end, c.tap.name), facts_.mtu, facts_.user_space});
     const bool weighs = c.bridge.create && c.bridge.stp;
     steps_.emplace_back(join_bridge{c.tap.name, name, facts_.ovs, weighs ? overlay_cost : std::uint16_t{0}});
     steps_.emplace_back(bring_up{{c.tap.name, {}}});
@@ -117,7 +122,7 @@ class planner {
   void wire(const netns_config& n, const std::string& object, const std::string& alias) {
     const link_place inside{n.interface, n.name};
     steps_.emplace_back(create_veth{n.host_interface, macs_.derive(port_end, n.host_interface), alias, n.name,
-                                    n.interface, macs_.derive(inner_end, object), facts_.mtu});
+                                    n.interface, macs_.derive(inner_end, object), facts_.mtu, facts_.user_space});
     steps_.emplace_back(join_bridge{n.host_interface, facts_.bridge, facts_.ovs});
     for (const auto& address : n.addresses) steps_.emplace_back(add_address{inside, address});
     steps_.emplace_back(bring_up{inside});
@@ -153,7 +158,7 @@ std::vector<ip_prefix> overlay_subnets(const config& c) {
 
 plan make_plan(const config& c, const crypto::public_key& own, const host_facts& facts) {
   const mac_source macs(own, c.instance);
-  plan p{c.instance, {c.bridge.name, facts.ovs, facts.mtu, own}, {}};
+  plan p{c.instance, {c.bridge.name, facts.ovs, facts.mtu, own, facts.user_space}, {}};
   planner make(macs, p.facts, p.steps);
   make.bridge(c);
   for (const auto& n : c.netns) {

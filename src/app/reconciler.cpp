@@ -4,6 +4,7 @@
 #include <lanloom/app/log.hpp>
 #include <lanloom/app/nft_ruleset.hpp>
 #include <lanloom/os/clock.hpp>
+#include <lanloom/os/iptables.hpp>
 
 #include <fcntl.h>
 
@@ -22,6 +23,25 @@ int duplicate_of(int fd) {
   return copy;
 }
 
+bool accepts_forwards(const plan& p) {
+  return std::any_of(p.steps.begin(), p.steps.end(),
+                     [](const step& s) { return std::holds_alternative<accept_forwards>(s); });
+}
+
+bool has_older_iptables() {
+  for (const auto family : {os::ip_family::v4, os::ip_family::v6}) {
+    try {
+      if (os::iptables_present(family) && os::iptables_is_older(family)) return true;
+    } catch (const std::system_error&) {  // it did not say
+      return true;
+    }
+  }
+  return false;
+}
+
+// Whether the kernel keeps silent about changes of something that the plan names.
+bool has_unheard(const plan& p) { return p.facts.ovs || (accepts_forwards(p) && has_older_iptables()); }
+
 std::string joined(const std::vector<std::string>& lines) {
   std::string text;
   for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
@@ -33,6 +53,7 @@ reconciler::reconciler(boost::asio::io_context& io, host& on, plan wanted, std::
                        std::function<void()> on_change)
     : host_(on),
       plan_(std::move(wanted)),
+      unheard_(has_unheard(plan_)),
       on_tap_(std::move(on_tap)),
       on_change_(std::move(on_change)),
       route_ready_(io, duplicate_of(monitor_.route_fd())),
@@ -57,20 +78,25 @@ void reconciler::watch_nft() {
   nft_ready_.async_wait(watched::wait_read, [this](error_code error) {
     if (error) return;
     // Another instance's table too: when that one leaves, the guard may be ours to set up.
-    if (monitor_.drain_nft(nft_table_name(""))) {
+    const auto seen = monitor_.drain_nft(nft_table_name(""));
+    if (seen.named) {
       host_.doubt_table();
       look_in(settle_time);
     }
+    if (seen.filter && accepts_forwards(plan_)) look_in(firewall_settle_time);
     watch_nft();
   });
 }
 
 void reconciler::look_in(std::chrono::milliseconds delay) {
-  if (std::exchange(armed_, true)) return;
-  timer_.expires_after(delay);
+  const auto due = std::chrono::steady_clock::now() + delay;
+  if (due_ && *due_ <= due) return;
+  due_ = due;
+  timer_.expires_at(due);  // ends the wait for a later one
   timer_.async_wait([this](error_code error) {
-    armed_ = false;
-    if (!error) look_and_log();
+    if (error) return;
+    due_.reset();
+    look_and_log();
   });
 }
 
@@ -89,6 +115,7 @@ convergence reconciler::look() { return pass(false); }
 
 convergence reconciler::replace(plan wanted) {
   plan_ = std::move(wanted);
+  unheard_ = has_unheard(plan_);
   tries_.clear();
   left_alone_.clear();
   return pass(true);
@@ -119,6 +146,7 @@ convergence reconciler::pass(bool undoing) {
   report(made);
   if (made.tap) on_tap_(std::move(*std::exchange(made.tap, std::nullopt)));
   if (!standing_.empty()) look_in(retry_time);
+  if (unheard_) look_in(unheard_time);
   return made;
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // reconciler.hpp - keeps the host as the plan says while the instance runs.
 //
-// 1. It looks again 100 ms after the kernel told of a change, and every second while something is missing or failed.
+// 1. It looks again 100 ms after the kernel told of a change, every second while something is missing or failed, and
+//    every one and a half where the plan names what the kernel tells nothing of: ports in the database of Open vSwitch,
+//    rules of the older iptables. A firewall that others write rule by rule has half a second to become quiet.
 // 2. What it puts right is said once and counted. A change that would be made for the fourth time within a minute is
 //    left alone, and reported, until the next reload: somebody else wants it otherwise.
 // 3. What the plan does not name any more is undone when the plan changes, never in between.
@@ -19,6 +21,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,6 +32,8 @@ class reconciler {
  public:
   static constexpr std::chrono::milliseconds settle_time{100};
   static constexpr std::chrono::seconds retry_time{1};
+  static constexpr std::chrono::milliseconds unheard_time{1500};
+  static constexpr std::chrono::milliseconds firewall_settle_time{500};
   static constexpr std::size_t times_allowed = 3;
   static constexpr std::chrono::minutes window{1};
 
@@ -59,13 +64,14 @@ class reconciler {
 
   host& host_;
   plan plan_;
+  bool unheard_;  // the plan names what changes without a word of the kernel
   std::function<void(os::tap)> on_tap_;
   std::function<void()> on_change_;
   os::monitor monitor_;
   watched route_ready_;
   watched nft_ready_;
   boost::asio::steady_timer timer_;
-  bool armed_ = false;
+  std::optional<std::chrono::steady_clock::time_point> due_;  // of the timer's next look
   std::uint64_t corrections_ = 0;
   std::map<std::string, std::deque<time_point>> tries_;  // of one change within the window
   std::set<std::string> left_alone_;

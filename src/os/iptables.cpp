@@ -86,6 +86,12 @@ std::optional<iptables_rule> marked_rule_in(std::string_view line, std::string_v
 
 bool iptables_present(ip_family family) { return find_program(program_of(family)).has_value(); }
 
+// "iptables v1.8.9 (nf_tables)", "(legacy)"; before 1.8 there was but one kind.
+bool iptables_is_older(ip_family family) {
+  return run_program(program_of(family), std::vector<std::string>{"--version"}).output.find("nf_tables") ==
+         std::string::npos;
+}
+
 bool iptables_forward_drops(ip_family family) {
   const auto said = run(family, {"-S", "FORWARD"});
   if (said.status != 0) throw_refused(family, said);

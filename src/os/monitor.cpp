@@ -3,6 +3,7 @@
 
 #include "netlink_message.hpp"
 
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -66,11 +67,11 @@ bool changes_route(const nlmsghdr& m) {
   return (payload_header<rtmsg>(m).rtm_flags & RTM_F_CLONED) == 0;
 }
 
-bool changes_table(const nlmsghdr& m, std::string_view prefix) {
-  if (m.nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES) return false;
+void note_table(const nlmsghdr& m, std::string_view prefix, nft_change& seen) {
+  if (m.nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES) return;
   switch (m.nlmsg_type & 0xff) {
     case NFT_MSG_NEWGEN:  // the end of every transaction, anybody's
-      return false;
+      return;
     case NFT_MSG_NEWTABLE:
     case NFT_MSG_DELTABLE:
     case NFT_MSG_NEWCHAIN:
@@ -87,13 +88,16 @@ bool changes_table(const nlmsghdr& m, std::string_view prefix) {
     case NFT_MSG_DELFLOWTABLE:
       break;
     default:
-      return true;
+      seen = {true, true};
+      return;
   }
   // The name has the same number in all of them.
   static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 && NFTA_SET_TABLE == 1 &&
                 NFTA_SET_ELEM_LIST_TABLE == 1 && NFTA_OBJ_TABLE == 1 && NFTA_FLOWTABLE_TABLE == 1);
   const auto name = text_in(find_attribute(attributes_after<nfgenmsg>(m), NFTA_TABLE_NAME));
-  return name.empty() || std::string_view(name).substr(0, prefix.size()) == prefix;
+  const auto family = payload_header<nfgenmsg>(m).nfgen_family;
+  if (name.empty() || std::string_view(name).substr(0, prefix.size()) == prefix) seen.named = true;
+  if (name.empty() || (name == "filter" && (family == NFPROTO_IPV4 || family == NFPROTO_IPV6))) seen.filter = true;
 }
 }  // namespace
 
@@ -107,8 +111,13 @@ monitor::monitor()
 
 bool monitor::drain_route() { return drain(route_.get(), "watch the network", changes_route); }
 
-bool monitor::drain_nft(std::string_view table_prefix) {
-  return drain(nft_.get(), "watch nftables", [&](const nlmsghdr& m) { return changes_table(m, table_prefix); });
+nft_change monitor::drain_nft(std::string_view table_prefix) {
+  nft_change seen;
+  const bool lost = drain(nft_.get(), "watch nftables", [&](const nlmsghdr& m) {
+    note_table(m, table_prefix, seen);
+    return false;
+  });
+  return lost ? nft_change{true, true} : seen;
 }
 
 }  // namespace lanloom::os

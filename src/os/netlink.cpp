@@ -25,7 +25,6 @@ void parse_kind(bytes_view info, link& l) {
   l.kind = text_in(find_attribute(info, IFLA_INFO_KIND));
   if (text_in(find_attribute(info, IFLA_INFO_SLAVE_KIND)) == "bridge") {
     const auto port = find_attribute(info, IFLA_INFO_SLAVE_DATA);
-    l.hairpin = integer_in<std::uint8_t>(find_attribute(port, IFLA_BRPORT_MODE)) != 0;
     l.port_cost = integer_in<std::uint32_t>(find_attribute(port, IFLA_BRPORT_COST));
   }
   if (l.kind != "bridge") return;
@@ -254,16 +253,6 @@ void netlink::set_stp(int bridge_index, bool on) {
   asked.append<ifinfomsg>().ifi_index = bridge_index;
   describe_stp(asked, on);
   change(asked, on ? "switch on STP of" : "switch off STP of", bridge_index);
-}
-
-void netlink::set_hairpin(int port_index, bool on) {
-  netlink_message asked(RTM_NEWLINK, NLM_F_ACK);
-  asked.append<ifinfomsg>().ifi_index = port_index;
-  asked.nest(IFLA_LINKINFO, [&] {
-    asked.put_text(IFLA_INFO_SLAVE_KIND, "bridge");
-    asked.nest(IFLA_INFO_SLAVE_DATA, [&] { asked.put_integer<std::uint8_t>(IFLA_BRPORT_MODE, on ? 1 : 0); });
-  });
-  change(asked, on ? "switch on hairpin of" : "switch off hairpin of", port_index);
 }
 
 void netlink::set_port_cost(int port_index, std::uint16_t cost) {

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -35,7 +36,8 @@ enum bits : std::uint8_t {
   bit_tcp6 = 4,
   bit_udp = 8,
   bit_udp_gso = 16,
-  bit_udp_gro = 32
+  bit_udp_gro = 32,
+  bit_answered = 128
 };
 
 void bring_up(const char* name) {
@@ -154,48 +156,59 @@ std::uint8_t try_udp() {
   return static_cast<std::uint8_t>(bit_udp_gso | (coalesces ? bit_udp_gro : 0));
 }
 
-[[noreturn]] void try_all(int answer) noexcept {
-  std::uint8_t found = 0;
-  if (::unshare(CLONE_NEWNET) == 0) {
-    for (auto* one : {try_tap, try_udp}) {
-      try {
-        found = static_cast<std::uint8_t>(found | one());
-      } catch (const std::exception&) {
-        // What could not be tried does not count as there.
-      }
+[[noreturn]] void try_all(int answer, pid_t parent) noexcept {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);
+  if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) ::_exit(1);
+  std::uint8_t found = bit_answered;
+  for (auto* one : {try_tap, try_udp}) {
+    try {
+      found = static_cast<std::uint8_t>(found | one());
+    } catch (const std::exception&) {
+      // What could not be tried does not count as there.
     }
   }
-  const ssize_t written = ::write(answer, &found, 1);
-  ::_exit(written == 1 ? 0 : 1);
+  ::_exit(::write(answer, &found, 1) == 1 ? 0 : 1);
 }
 
-std::uint8_t ask_child() noexcept {
-  std::array<int, 2> ends{};
-  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return 0;
-  const unique_fd from_child(ends[0]);
-  unique_fd answer(ends[1]);
-  const pid_t child = ::fork();
-  if (child < 0) return 0;
-  if (child == 0) try_all(answer.get());
-  answer.reset();
-  std::uint8_t found = 0;
-  pollfd ready{from_child.get(), POLLIN, 0};
-  if (::poll(&ready, 1, answer_within) != 1 || ::read(from_child.get(), &found, 1) != 1) found = 0;
-  ::kill(child, SIGKILL);
-  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  return found;
-}
-
-}  // namespace
-
-kernel_offloads probe_offloads() noexcept {
-  const std::uint8_t found = ask_child();
+kernel_offloads offloads_in(std::uint8_t found) noexcept {
   utsname system{};
   const bool corrupt = ::uname(&system) == 0 && corrupts_trains(system.release);
   const auto has = [found](std::uint8_t bit) { return (found & bit) != 0; };
   return {
       {has(bit_checksum), has(bit_tcp4), has(bit_tcp6), has(bit_udp)}, has(bit_udp_gso) && !corrupt, has(bit_udp_gro)};
+}
+
+}  // namespace
+
+offload_probe::offload_probe() noexcept {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return;
+  from_child_.reset(ends[0]);
+  const unique_fd answer(ends[1]);
+  const pid_t self = ::getpid();
+  child_ = ::fork();
+  if (child_ == 0) try_all(answer.get(), self);
+}
+
+std::optional<kernel_offloads> offload_probe::answer() noexcept {
+  if (child_ <= 0) return found_;
+  std::uint8_t found = 0;
+  pollfd ready{from_child_.get(), POLLIN, 0};
+  int seen = 0;
+  do seen = ::poll(&ready, 1, answer_within);
+  while (seen < 0 && errno == EINTR);
+  if (seen == 1 && ::read(from_child_.get(), &found, 1) == 1 && (found & bit_answered) != 0)
+    found_ = offloads_in(found);
+  end();
+  return found_;
+}
+
+void offload_probe::end() noexcept {
+  if (child_ <= 0) return;
+  ::kill(child_, SIGKILL);
+  while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) continue;
+  child_ = -1;
 }
 
 bool corrupts_trains(std::string_view release) noexcept {

@@ -38,6 +38,16 @@ std::string answer(program_result said) {
   return std::move(said.output);
 }
 
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    if (!line.empty()) lines.emplace_back(line);
+  }
+  return lines;
+}
+
 // What would be an option, a separator or a value of another kind to ovs-vsctl is no name.
 void check(const char* what, std::string_view name) {
   const auto allowed = [](char c) {
@@ -97,16 +107,17 @@ std::optional<std::string> ovs_bridge_of(std::string_view port) {
   return answer(std::move(said));
 }
 
+std::optional<std::vector<std::string>> ovs_ports(std::string_view bridge) {
+  check("Open vSwitch bridge", bridge);
+  auto said = run({"list-ports", bridge});
+  if (said.status == other_failure && said.errors.find("no bridge named") != std::string::npos) return std::nullopt;
+  return lines_of(answer(std::move(said)));
+}
+
 std::vector<std::string> ovs_marked_ports(std::string_view instance) {
   check("instance", instance);
   const auto mark = mark_of(instance);
-  const auto listed = answer(run({"--bare", "--columns=name", "find", "Interface", mark}));
-  std::vector<std::string> ports;
-  for (std::string_view rest = listed; !rest.empty();) {
-    const auto line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    if (!line.empty()) ports.emplace_back(line);
-  }
+  auto ports = lines_of(answer(run({"--bare", "--columns=name", "find", "Interface", mark})));
   std::sort(ports.begin(), ports.end());
   return ports;
 }

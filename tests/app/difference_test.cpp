@@ -260,7 +260,7 @@ addresses = ["10.5.0.11/16"]
 
 namespace {
 plan with_uplink_plan() {
-  return make_plan(example("lan", with_uplink), example_key(), {1500, false, {example_uplink()}});
+  return make_plan(example("lan", with_uplink), example_key(), {1500, false, false, {example_uplink()}});
 }
 const std::string plugged =
     "plug uplink eth0 into br-lan and move there 192.168.50.6/24, fd00:50::6/64, default via 192.168.50.1, 10.9.0.0/16 "
@@ -308,4 +308,30 @@ TEST_CASE("an uplink that is gone is missing; one that somebody else has is thei
   REQUIRE_FALSE(d.changes.empty());
   CHECK(d.changes.back().cause == d.changes.front().cause);
   CHECK(to_string(d.changes.back().what) + "\n" == plugged);
+}
+
+TEST_CASE("a port of a switch in user space is suited to it, and a switch that does not answer holds up nothing else") {
+  auto c = example("lan", two_hosts_alpha);
+  c.bridge.create = false;
+  const auto p = make_plan(c, example_key(), {1500, true, true});
+  made_host h(p);
+  h.kernel.ovs_bridge_exists = true;
+  for (const auto& s : p.steps) {
+    if (const auto* join = std::get_if<join_bridge>(&s)) h.kernel.ovs_bridge_of[join->port] = join->bridge;
+  }
+  CHECK(changes(h, p).empty());
+  h.kernel.unsuited = {"veth10", "ll-lan"};
+  CHECK(changes(h, p) ==
+        "suit ll-lan to a switch in user space\n"
+        "suit veth10 to a switch in user space\n");
+  h.kernel.unsuited.clear();
+  auto lost = h;
+  lost.lose("ll-lan");  // the switch's database still has it
+  CHECK(changes(lost, p).find("plug ll-lan into br-lan\n") != std::string::npos);
+  h.kernel.ovs_bridge_of.erase("ll-lan");
+  CHECK(changes(h, p) == "plug ll-lan into br-lan\n");
+  h.kernel.ovs_bridge_exists = false;
+  h.kernel.ovs_refusal = "ovs-vsctl: no answer";
+  h.at({"veth10", {}}).link.up = false;
+  CHECK(changes(h, p) == "bring up veth10\nmissing: bridge br-lan: ovs-vsctl: no answer\n");
 }

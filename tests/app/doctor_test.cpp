@@ -108,18 +108,59 @@ TEST_CASE("findings as text and as lines for the end of a start") {
 }
 
 TEST_CASE("what the kernel offers is judged") {
-  const auto verdict = [](const os::kernel_features& f, const char* check) {
+  const auto verdict = [](const os::kernel_offloads& f, const char* check) {
     return verdict_of(judge_offloads(f), check);
   };
-  CHECK(verdict({true, true, true, true, true}, "kernel-tap") == "PASS");
-  CHECK(verdict({true, true, true, true, true}, "kernel-udp") == "PASS");
-  CHECK(verdict({true, true, false, true, true}, "kernel-tap") == "WARN");
-  CHECK(verdict({true, false, false, true, true}, "kernel-tap") == "WARN");
-  CHECK(verdict({false, false, false, true, true}, "kernel-tap") == "WARN");
-  CHECK(verdict({true, true, true, false, true}, "kernel-udp") == "WARN");
-  CHECK(verdict({true, true, true, true, false}, "kernel-udp") == "WARN");
+  CHECK(verdict({all_tap_offloads, true, true}, "kernel-tap") == "PASS");
+  CHECK(verdict({all_tap_offloads, true, true}, "kernel-udp") == "PASS");
+  CHECK(verdict({{true, true, true, false}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({{true, true, false, true}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({{true, false, true, true}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({{}, true, true}, "kernel-tap") == "WARN");
+  CHECK(verdict({all_tap_offloads, false, true}, "kernel-udp") == "WARN");
+  CHECK(verdict({all_tap_offloads, true, false}, "kernel-udp") == "WARN");
   CHECK(verdict_of(judge_offloads(std::nullopt), "kernel-tap") == "WARN");
   CHECK(verdict_of(judge_offloads(std::nullopt), "kernel-udp") == "WARN");
+}
+
+TEST_CASE("a firewall that a program did not tell of is unreadable, not somebody else's") {
+  const std::string docker =
+      R"({"nftables": [{"table": {"family": "ip", "name": "filter"}},)"
+      R"({"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "type": "filter", "hook": "forward",)"
+      R"( "prio": 0, "policy": "drop"}}]})";
+  enum class mood { tells, refuses, busy, slow, absent };
+  const auto read = [&](mood iptables, bool has_older = false) {
+    const auto ask = [&, iptables](const std::string& name, const std::vector<std::string>& arguments,
+                                   std::chrono::milliseconds) -> std::optional<os::program_result> {
+      if (name == "nft") return os::program_result{0, docker, ""};
+      if (arguments.front() == "--version") return os::program_result{0, name + " v1.8.9 (nf_tables)", ""};
+      switch (iptables) {
+        case mood::tells:
+          return os::program_result{0, "-P FORWARD DROP\n", ""};
+        case mood::refuses:
+          return os::program_result{1, "", "table `filter' is incompatible, use 'nft' tool."};
+        case mood::busy:
+          return os::program_result{4, "", "Another app is currently holding the xtables lock."};
+        case mood::slow:
+          throw std::system_error(std::make_error_code(std::errc::timed_out), name);
+        case mood::absent:
+          break;
+      }
+      return std::nullopt;
+    };
+    return read_firewall(ask, [has_older](bool) { return has_older; });
+  };
+  packet_kind p;
+  p.in = p.out = "br-lan";
+  const auto kind = [&](mood iptables) { return read(iptables)->blocks(filter_hook::forward, p).value().kind; };
+  CHECK(kind(mood::tells) == filter_kind::iptables);
+  CHECK(kind(mood::refuses) == filter_kind::nft);
+  CHECK(kind(mood::absent) == filter_kind::nft);
+  CHECK_THROWS_AS(read(mood::slow), std::system_error);
+  CHECK_THROWS_AS(read(mood::busy), std::runtime_error);
+  CHECK_THROWS_AS(read(mood::slow, true), std::system_error);
+  const auto no_nft = [](const auto&...) { return std::optional<os::program_result>({2, "", "not permitted"}); };
+  CHECK(read_firewall(no_nft, [](bool) { return false; }) == nullptr);
 }
 
 TEST_CASE("nft, cipher and clock are judged") {

@@ -75,6 +75,8 @@ const std::vector<journal_entry> examples{
                {*ip_address::parse("10.5.0.1")}},
     attachment{"lva12-1a2b3c", "box", 1, "eth0", {*ip_prefix::parse("10.5.0.12/16")}, {}},
     instance_facts{"br-lan", false, 1500, {}},
+    instance_facts{"br0", true, 1500, {}},
+    instance_facts{"br0", true, 1500, {}, true},
 };
 }  // namespace
 

@@ -24,7 +24,26 @@ TEST_CASE("plans are the golden ones, line by line") {
   CHECK(lines_of(plan_of_config(example("six", both_families))) == golden("both-families.plan"));
   CHECK(lines_of(plan_of_config(example("bare", bridge_only))) == golden("bridge-only.plan"));
   const auto uplink = example("lan", with_uplink);
-  CHECK(lines_of(make_plan(uplink, example_key(), {1500, false, {example_uplink()}})) == golden("uplink.plan"));
+  CHECK(lines_of(make_plan(uplink, example_key(), {1500, false, false, {example_uplink()}})) == golden("uplink.plan"));
+}
+
+TEST_CASE("on a switch in user space every port is made for it") {
+  auto c = example("lan", two_hosts_alpha);
+  c.bridge.create = false;
+  const auto kernel = lines_of(make_plan(c, example_key(), {1500, true, false}));
+  CHECK(kernel.find("use bridge br-lan of Open vSwitch as it is\n") == 0);
+  CHECK(kernel.find("user space") == std::string::npos);
+  const auto p = make_plan(c, example_key(), {1500, true, true});
+  CHECK(lines_of(p).find("use bridge br-lan of Open vSwitch in user space as it is\n") == 0);
+  int ports = 0;
+  int joined = 0;
+  for (const auto& s : p.steps) {
+    ports += to_string(s).ends_with(" mtu 1500 for a switch in user space") ? 1 : 0;
+    if (const auto* join = std::get_if<join_bridge>(&s)) joined += join->ovs ? 1 : 0;
+  }
+  CHECK(ports == 3);
+  CHECK(joined == 3);
+  CHECK(p.facts.user_space);
 }
 
 TEST_CASE("MAC addresses depend on key, instance and object, and say which end they are") {

@@ -5,16 +5,12 @@
 #
 #      ns1 10.5.0.11, ns2 10.5.0.21 --- alpha ===== underlay ===== beta --- ns3 10.5.0.31
 
-# What the product runs it looks for in /usr alone, so a package that is only unpacked is laid over that in the lab.
 # shellcheck source=../../packaging/partners.sh
 if [ "${LAB_PRIVATE:-}" != yes ] && [ ! -e /usr/sbin/iptables ]; then
   bash -c '. "$1/packaging/partners.sh" && partner iptables iptables-nft' _ "$(dirname "$0")/../.."
 fi
 . "$(dirname "$0")/lib.sh"
-if [ ! -e /usr/sbin/iptables ] && [ -e "$lab_root/build/tools/iptables/usr/sbin/iptables-nft" ]; then
-  for name in iptables ip6tables; do ln -sf $name-nft "$lab_root/build/tools/iptables/usr/sbin/$name"; done
-  must mount -t overlay -o "ro,lowerdir=$lab_root/build/tools/iptables/usr:/usr" overlay /usr
-fi
+if [ -e "$partners/iptables" ]; then must iptables_over_usr; fi
 
 # doctor COMMAND [OPTION...]: of the instance of that name; its status in $status, its findings in $D/findings.
 doctor() {

@@ -26,6 +26,20 @@ done
 # shellcheck source=../../packaging/lab.sh
 . "$here/../../packaging/lab.sh"
 lab_private "$@"
+
+# over_usr PACKAGE FILE: the product looks for the programs it runs in /usr alone, so a partner that is only unpacked is
+# laid over that, in the lab; before lab_up.
+over_usr() {
+  if [ ! -e "$2" ]; then mount -t overlay -o "ro,lowerdir=$partners/$1/usr:/usr" overlay /usr; fi
+}
+# Of the programs that can have these names, an installation chooses one.
+iptables_over_usr() {
+  local name tools=$partners/iptables/usr/sbin
+  if [ -e /usr/sbin/iptables ]; then return; fi
+  for name in iptables ip6tables; do ln -sf "$name-nft" "$tools/$name"; done
+  over_usr iptables /usr/sbin/iptables
+}
+
 D=$lab_dir  # configurations, keys, logs, captures
 
 # ---- cases -----------------------------------------------------------------------------------------------------------

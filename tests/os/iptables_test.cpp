@@ -46,6 +46,14 @@ TEST_CASE("a host without rules is asked without a trace") {
   });
 }
 
+TEST_CASE("the kind of iptables is known") {
+  with_iptables([](ip_family family, const std::string& program) {
+    CHECK(iptables_is_older(family) == (output_of(program + " --version").find("nf_tables") == std::string::npos));
+    output_of("mount --bind /usr/sbin/xtables-legacy-multi $(readlink -f /usr/sbin/" + program + ")");
+    CHECK(iptables_is_older(family));
+  });
+}
+
 TEST_CASE("the policy of FORWARD is seen") {
   with_iptables([](ip_family family, const std::string& program) {
     output_of(program + " -A FORWARD -m comment --comment '-P FORWARD DROP' -j ACCEPT");

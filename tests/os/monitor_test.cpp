@@ -35,11 +35,15 @@ bool route_changed(monitor& m) {
   while (readable(m.route_fd())) changed = m.drain_route() || changed;
   return changed;
 }
-bool nft_changed(monitor& m) {
-  bool changed = false;
-  while (readable(m.nft_fd())) changed = m.drain_nft(prefix) || changed;
-  return changed;
+nft_change nft_seen(monitor& m) {
+  nft_change all;
+  while (readable(m.nft_fd())) {
+    const auto seen = m.drain_nft(prefix);
+    all = {all.named || seen.named, all.filter || seen.filter};
+  }
+  return all;
 }
+bool nft_changed(monitor& m) { return nft_seen(m).named; }
 
 void by_hand(const std::string& command) { REQUIRE(output_of(command + " 2>&1") == ""); }
 }  // namespace
@@ -73,7 +77,7 @@ TEST_CASE("what others do to links, addresses, routes and forwarding is seen") {
 TEST_CASE("of nftables only tables by the name are seen, and all that is in them") {
   on_own_host([] {
     monitor m;
-    CHECK_FALSE(m.drain_nft(prefix));
+    CHECK_FALSE(m.drain_nft(prefix).named);
     nft_apply("table ip filter { chain FORWARD { type filter hook forward priority 0; }; set s { type ipv4_addr; }; }");
     nft_apply("add rule ip filter FORWARD ip saddr 10.0.0.0/8 accept comment \"lanloom-lan\"");
     nft_apply("table inet lanloom {}\ntable inet xlanloom-lan {}\nadd element ip filter s { 10.0.0.1 }");
@@ -90,16 +94,41 @@ TEST_CASE("of nftables only tables by the name are seen, and all that is in them
   });
 }
 
+TEST_CASE("what changes in the tables that iptables writes to is told apart") {
+  on_own_host([] {
+    monitor m;
+    CHECK_FALSE(m.drain_nft(prefix).filter);
+    for (const std::string family : {"ip", "ip6"}) {
+      const auto table = family + " filter";
+      for (const auto& rules :
+           {"table " + table + " {}", "add chain " + table + " FORWARD { type filter hook forward priority 0; }",
+            "add chain " + table + " FORWARD { policy drop; }", "add rule " + table + " FORWARD accept",
+            "flush chain " + table + " FORWARD", "delete table " + table}) {
+        nft_apply(rules);
+        const auto seen = nft_seen(m);
+        CHECK_MESSAGE(seen.filter, rules);
+        CHECK_MESSAGE(!seen.named, rules);
+      }
+    }
+    nft_apply("table inet filter { chain FORWARD { type filter hook forward priority 0; }; }");
+    nft_apply("table ip nat { chain FORWARD { type filter hook forward priority 0; }; }");
+    nft_apply("table inet lanloom-lan {}");
+    CHECK_FALSE(nft_seen(m).filter);
+  });
+}
+
 TEST_CASE("what overran the socket counts as a change, and a call's work is bounded") {
   on_own_host([] {
     monitor m;
     std::string rules = "table ip filter {}\n";
     for (int i = 0; i < 3000; ++i) rules += "add chain ip filter chain-with-a-long-name-" + std::to_string(i) + "\n";
     for (int turn = 0; turn < 3; ++turn) nft_apply(rules + "delete table ip filter\n");
-    CHECK(nft_changed(m));
+    const auto overrun = nft_seen(m);
+    CHECK(overrun.named);
+    CHECK(overrun.filter);
     nft_apply("table ip filter {}");
     CHECK(readable(m.nft_fd()));
-    CHECK_FALSE(m.drain_nft(prefix));  // and afterwards all is as before
+    CHECK_FALSE(m.drain_nft(prefix).named);  // and afterwards all is as before
 
     netlink kernel;
     kernel.create_bridge("br-lan", mac, 1500, false, "");

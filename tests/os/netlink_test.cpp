@@ -131,22 +131,24 @@ TEST_CASE("STP brings its timers along, at birth or later") {
   });
 }
 
-TEST_CASE("hairpin is a bridge port's") {
+TEST_CASE("the offloads of an interface are switched off, wherever it lives") {
   on_own_host([] {
     netlink kernel;
     const auto ns = os::create_netns("ns1");
-    kernel.create_bridge("br-lan", bridge_mac, 1500, false, mark);
     kernel.create_veth(host_end(), inside_end(), 1500, ns);
-    const auto port = link_of(kernel, "veth10").index;
-    CHECK(refusal([&] { kernel.set_hairpin(port, true); }).rfind("switch on hairpin of veth10: ", 0) == 0);
-    kernel.set_master(port, link_of(kernel, "br-lan").index);
-    CHECK_FALSE(link_of(kernel, "veth10").hairpin);
-    kernel.set_hairpin(port, true);
-    CHECK(link_of(kernel, "veth10").hairpin);
-    CHECK(os::output_of("ip -d link show veth10").find("hairpin on") != std::string::npos);
-    CHECK_FALSE(link_of(kernel, "br-lan").hairpin);
-    kernel.set_hairpin(port, false);
-    CHECK_FALSE(link_of(kernel, "veth10").hairpin);
+    auto there = netlink::in(ns);
+    CHECK(there.uses_tx_offloads("eth0"));
+    there.switch_off_tx_offloads("eth0");
+    CHECK_FALSE(there.uses_tx_offloads("eth0"));
+    const auto features = os::output_of("nsenter --net=/run/netns/ns1 ethtool -k eth0");
+    if (!features.empty()) {
+      CHECK(features.find("tcp-segmentation-offload: off") != std::string::npos);
+    }
+    CHECK(kernel.uses_tx_offloads("veth10"));
+    CHECK_FALSE(kernel.uses_tx_offloads("absent"));
+    CHECK_FALSE(kernel.uses_tx_offloads(""));
+    CHECK(refusal([&] { kernel.switch_off_tx_offloads("absent"); }) ==
+          "switch off the offloads of absent: No such device");
   });
 }
 

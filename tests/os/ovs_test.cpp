@@ -85,6 +85,8 @@ TEST_CASE("a port joins a bridge in user space, is found by its mark, and carrie
     by_hand("ovs-vsctl add-port br-ovs theirs");
     CHECK(ovs_marked_ports("lan-1").empty());
     CHECK_FALSE(ovs_bridge_of("ours"));
+    CHECK(ovs_ports("br-ovs") == std::vector<std::string>{"theirs"});
+    CHECK_FALSE(ovs_ports("br-absent"));
     for (int twice = 0; twice < 2; ++twice) ovs_add_port("br-ovs", "ours", "lan-1");
     CHECK(ovs_bridge_of("ours") == "br-ovs");
     CHECK(ovs_marked_ports("lan-1") == std::vector<std::string>{"ours"});
@@ -130,9 +132,9 @@ TEST_CASE("what Open vSwitch cannot do is told in its words") {
     output_of("ovs-vsctl --no-wait add-br br-kernel");  // without a word on its datapath: the kernel's
     CHECK(ovs_datapath_type("br-kernel") == "system");
     REQUIRE(::setenv("OVS_RUNDIR", "/run/nowhere", 1) == 0);
-    for (const auto& words :
-         {refusal([] { (void)ovs_bridge_exists("br-ovs"); }), refusal([] { (void)ovs_bridge_of("p1"); }),
-          refusal([] { (void)ovs_marked_ports("lan"); }), refusal([] { ovs_delete_port("p1"); })}) {
+    for (const auto& words : {refusal([] { (void)ovs_bridge_exists("br-ovs"); }),
+                              refusal([] { (void)ovs_ports("br-ovs"); }), refusal([] { (void)ovs_bridge_of("p1"); }),
+                              refusal([] { (void)ovs_marked_ports("lan"); }), refusal([] { ovs_delete_port("p1"); })}) {
       CHECK(words.find("/run/nowhere/db.sock: database connection failed") != std::string::npos);
       CHECK(words.find("ovs-vsctl: ovs-vsctl") == std::string::npos);
     }
@@ -143,6 +145,7 @@ TEST_CASE("no name of ours becomes an option or a second command of ovs-vsctl") 
   for (const auto* name : {"", "-p", "--", "a b", "a,b", "a=b", "a\"b", "sixteen-letters-"}) {
     CHECK_THROWS_AS((void)ovs_bridge_exists(name), std::system_error);
     CHECK_THROWS_AS((void)ovs_datapath_type(name), std::system_error);
+    CHECK_THROWS_AS((void)ovs_ports(name), std::system_error);
     CHECK_THROWS_AS((void)ovs_bridge_of(name), std::system_error);
     CHECK_THROWS_AS((void)ovs_marked_ports(name), std::system_error);
     CHECK_THROWS_AS(ovs_add_port("br", "p", name), std::system_error);

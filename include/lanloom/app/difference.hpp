@@ -12,6 +12,7 @@
 #include <lanloom/app/journal.hpp>
 #include <lanloom/app/plan.hpp>
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -32,6 +33,11 @@ struct correct_bridge {  // what only a bridge has
   std::string name;
   bool stp = false;
 };
+// A port of a switch in user space, which reads it beside the host's stack and knows no offloads.
+struct suit_user_space {
+  std::string port;
+  std::optional<link_place> inside;  // the other end of a veth pair
+};
 struct remove_veth {  // whose inside end is not where it belongs
   std::string name;
 };
@@ -46,7 +52,8 @@ struct keep_entry {  // ours, there, and unknown to the journal
   journal_entry entry;
 };
 
-using change = std::variant<step, correct_link, correct_bridge, remove_veth, correct_route, undo_entry, keep_entry>;
+using change = std::variant<step, correct_link, correct_bridge, suit_user_space, remove_veth, correct_route, undo_entry,
+                            keep_entry>;
 
 [[nodiscard]] std::string to_string(const change& c);  // one line
 

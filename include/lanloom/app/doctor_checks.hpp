@@ -5,22 +5,22 @@
 //    firewall rules) is asked for once.
 // 2. What judges without asking the kernel stands by itself (judge_...), so that tests show it both verdicts.
 // 3. A cure that is ours (fix_...) decides anew what is to be done, and says what it did, a sentence for each.
-// 4. Other programs have a second each and one and a half together.
+// 4. Other programs have three seconds each and six together. Who does not answer in time is an error, and not taken
+//    for one that has nothing to say: of rules that were read by half the cures would be wrong.
 // Process and errors: doctor.hpp. A check may throw std::exception.
 #pragma once
 
 #include <lanloom/app/doctor.hpp>
 #include <lanloom/app/packet_filter.hpp>
 #include <lanloom/base/clock.hpp>
-#include <lanloom/os/kernel_features.hpp>
 #include <lanloom/os/netlink.hpp>
+#include <lanloom/os/offload_probe.hpp>
 #include <lanloom/os/program.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <functional>
-#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,7 +34,7 @@ using findings = std::vector<finding>;
 
 class examination {
  public:
-  static constexpr std::chrono::milliseconds patience{1000};
+  static constexpr std::chrono::milliseconds patience{3000};
 
   // `c`: nothing when only the host is looked at; borrowed.
   examination(const config* c, occasion when);
@@ -56,19 +56,16 @@ class examination {
   [[nodiscard]] std::vector<std::string> own_interfaces() const;
   // Out of which this host's default routes lead, each once.
   [[nodiscard]] std::vector<std::string> uplinks() const;
-  // The host's rules; nothing when this caller may not read them.
+  // The host's rules; nothing when this caller may not read them. Throws, each time, when a program did not tell them.
   [[nodiscard]] const packet_filter* firewall();
 
-  // A program's answer; nothing when it is not installed, or time is up.
+  // A program's answer; nothing when it is not installed. Throws std::system_error when it does not answer in time.
   [[nodiscard]] std::optional<os::program_result> run(const std::string& name,
-                                                      std::initializer_list<std::string> arguments,
+                                                      const std::vector<std::string>& arguments,
                                                       std::chrono::milliseconds at_most = patience);
 
  private:
   void ask_status();
-  void read_firewall();
-  [[nodiscard]] std::optional<os::program_result> list_ruleset();
-  bool read_iptables(const std::string& program, bool v6);
 
   const config* config_;
   occasion when_;
@@ -77,8 +74,18 @@ class examination {
   std::string status_refusal_;
   std::unique_ptr<packet_filter> firewall_;
   bool firewall_read_ = false;
+  std::string firewall_refusal_;
   std::chrono::steady_clock::time_point programs_until_;
 };
+
+// examination::run, or what a test has in its place.
+using program_runner = std::function<std::optional<os::program_result>(
+    const std::string& name, const std::vector<std::string>& arguments, std::chrono::milliseconds at_most)>;
+
+// The rules of nft and of both kinds of iptables; nothing when nft refuses. `has_older` says whether the older iptables
+// has a filter table of that family (v6?). Throws when a program that has rules does not tell them.
+[[nodiscard]] std::unique_ptr<packet_filter> read_firewall(const program_runner& ask,
+                                                           const std::function<bool(bool v6)>& has_older);
 
 [[nodiscard]] finding pass(std::string check, std::string what);
 [[nodiscard]] finding warn(std::string check, std::string what, std::string cure, bool fixable = false);
@@ -91,7 +98,7 @@ class examination {
 [[nodiscard]] findings check_offloads(examination& e);
 [[nodiscard]] findings check_cipher(examination& e);
 [[nodiscard]] findings check_clock(examination& e);
-[[nodiscard]] findings judge_offloads(const std::optional<os::kernel_features>& found);
+[[nodiscard]] findings judge_offloads(const std::optional<os::kernel_offloads>& found);
 [[nodiscard]] finding judge_nft(const std::string& version, bool needed);  // empty: not installed
 [[nodiscard]] finding judge_cipher(cipher_choice choice, bool has_aes);
 [[nodiscard]] finding judge_clock(wall_time now);

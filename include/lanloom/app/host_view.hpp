@@ -12,8 +12,10 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lanloom::app {
@@ -37,7 +39,9 @@ struct host_view {
   std::map<std::string, place_view, std::less<>> netns;  // those that exist, by the plan's word for them
   std::map<std::string, std::string> ovs_bridge_of;      // our ports of an Open vSwitch bridge
   bool ovs_bridge_exists = false;
-  bool bridge_takes_adverts = false;  // accept_ra of the bridge that we make
+  std::string ovs_refusal;                      // why nothing is known of it
+  std::set<std::string, std::less<>> unsuited;  // ports for which suit_user_space has something to do
+  bool bridge_takes_adverts = false;            // accept_ra of the bridge that we make
   address_families forwards;
   bool table_is_right = false;     // what is loaded is what we loaded last
   bool forwards_accepted = false;  // accept_forwards has nothing to do
@@ -49,6 +53,9 @@ struct host_view {
 
 // All but table_is_right, which only who loaded it can know.
 [[nodiscard]] host_view read_host(const plan& p, const std::vector<journal_entry>& entries);
+
+// Key and value of each setting by which the host's stack answers and takes nothing that arrives at a port.
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> ignoring_sysctls(const std::string& port);
 
 // What a step stands for, one for each family.
 [[nodiscard]] std::vector<bridge_forwards> forwards_of(const accept_forwards& s, const std::string& instance);

@@ -101,6 +101,7 @@ struct instance_facts {
   bool ovs = false;
   std::uint16_t mtu = 0;
   crypto::public_key own;
+  bool user_space = false;  // Open vSwitch's datapath
   bool operator==(const instance_facts&) const = default;
 };
 

@@ -50,11 +50,13 @@ struct create_bridge {  // takes no router advertisements
 struct use_bridge {  // somebody else's, as it is
   std::string name;
   bool ovs = false;
+  bool user_space = false;  // of Open vSwitch: it reads its ports beside the host's stack, and only whole packets
 };
 struct open_tap {  // makes no IPv6 addresses of its own
   std::string name;
   os::mac_address mac{};
   std::uint16_t mtu = 0;
+  bool user_space = false;  // its bridge is of that kind: the host's stack is to ignore what arrives here
 };
 struct create_netns {  // with its loopback up
   std::string name;
@@ -71,6 +73,7 @@ struct create_veth {  // the inside end is born there; the host's end makes no I
   std::string inside_name;
   os::mac_address inside_mac{};
   std::uint16_t mtu = 0;
+  bool user_space = false;  // as of open_tap; and the inside end sends packets cut and summed
 };
 struct join_bridge {
   std::string port;
@@ -121,6 +124,7 @@ struct plan {
 struct host_facts {
   std::uint16_t mtu = 1500;             // of the LAN: that of the configuration, else that of the bridge that is joined
   bool ovs = false;                     // the bridge that is joined is one of Open vSwitch
+  bool user_space = false;              // with datapath_type = netdev
   std::vector<uplink_state> uplinks{};  // those of the configuration that are there, in its order
 };
 

@@ -3,7 +3,8 @@
 // programs iptables and ip6tables, in the caller's network namespace. Rules of our own alone are nft's (nft.hpp).
 //
 // 1. Every rule bears a mark as its comment, and no rule without that mark is touched.
-// 2. Asking changes nothing, not even an empty table. Inserting what is there, and deleting what is not, does nothing.
+// 2. Asking changes nothing, not even an empty table (but asking the older kind makes that table). Inserting what is
+//    there, and deleting what is not, does nothing.
 //    The first insertion ever into a host's FORWARD leaves the empty table behind: insert where a policy is in the way.
 // 3. The programs wait 5 seconds for the lock that they share.
 // Errors: iptables_refused with the program's own words; std::system_error as run_program. Used by the keeper.
@@ -31,6 +32,9 @@ class iptables_refused : public std::runtime_error {
 };
 
 [[nodiscard]] bool iptables_present(ip_family family);
+
+// Its rules are in the kernel's older tables, of whose changes the kernel tells nobody (monitor.hpp).
+[[nodiscard]] bool iptables_is_older(ip_family family);
 
 // The policy of the chain FORWARD is DROP.
 [[nodiscard]] bool iptables_forward_drops(ip_family family);

@@ -15,6 +15,13 @@
 
 namespace lanloom::os {
 
+// What messages of nftables were about.
+struct nft_change {
+  bool named = false;   // a table of any family whose name begins as asked, or something in it
+  bool filter = false;  // the same of the table `filter` of ip or ip6, where iptables has its rules (but not its older
+                        // kind, of which the kernel tells nothing)
+};
+
 class monitor {
  public:
   monitor();
@@ -24,8 +31,8 @@ class monitor {
 
   // True: a link, address, route or forwarding setting has changed since the last call.
   [[nodiscard]] bool drain_route();
-  // True: a table of any family whose name begins so, or something in it, has changed since the last call.
-  [[nodiscard]] bool drain_nft(std::string_view table_prefix);
+  // Since the last call.
+  [[nodiscard]] nft_change drain_nft(std::string_view table_prefix);
 
  private:
   unique_fd route_;

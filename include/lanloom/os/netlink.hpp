@@ -53,7 +53,6 @@ struct link {
   bool makes_addresses = true;  // false: IPv6 address generation is switched off
   bool stp = false;             // of a bridge
   stp_timers timers;            // of a bridge
-  bool hairpin = false;         // of a bridge's port: frames may leave where they came in
   std::uint32_t port_cost = 0;  // of a bridge's port: what STP counts for the way through it
   bool ethernet = false;        // its frames are Ethernet's: false for lo and tunnels of packets
 };
@@ -139,11 +138,15 @@ class netlink {
   void set_master(int index, int bridge_index);  // 0: leave the bridge
   void set_mtu(int index, unsigned mtu);
   void set_mac(int index, const mac_address& mac);
-  void set_alias(int index, std::string_view alias);  // at most 255 bytes; empty: none
-  void set_stp(int bridge_index, bool on);            // on: with the quick timers; off: they stay
-  void set_hairpin(int port_index, bool on);
+  void set_alias(int index, std::string_view alias);       // at most 255 bytes; empty: none
+  void set_stp(int bridge_index, bool on);                 // on: with the quick timers; off: they stay
   void set_port_cost(int port_index, std::uint16_t cost);  // at least 1
   void set_addr_gen_none(int index);                       // nothing happens where the kernel has no IPv6
+
+  // Whether its packets leave the kernel before they are cut and summed, as an interface may ask for. False: no such
+  // link.
+  [[nodiscard]] bool uses_tx_offloads(std::string_view name);
+  void switch_off_tx_offloads(std::string_view name);
 
   [[nodiscard]] std::vector<ip_prefix> addresses(int index);
   [[nodiscard]] std::vector<address_info> address_details(int index);
@@ -181,6 +184,7 @@ class netlink {
   void change(netlink_message& asked, const std::string& what, int index, std::initializer_list<int> fine = {});
   void set_flag(int index, unsigned flag, bool on);
   int neighbour_bits(int index, const ip_address& neighbour);
+  int ask_ethtool(std::string_view name, void* question);  // 0, or an error number
   std::optional<link> ask_link(netlink_message& asked, const std::string& context);
 
   struct socket_closer {

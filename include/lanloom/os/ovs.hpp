@@ -31,6 +31,9 @@ class ovs_refused : public std::runtime_error {
 // "system": the kernel's; "netdev": user space, which reads its ports without offloads.
 [[nodiscard]] std::string ovs_datapath_type(std::string_view bridge);
 
+// Names of a bridge's ports; nothing when there is no such bridge.
+[[nodiscard]] std::optional<std::vector<std::string>> ovs_ports(std::string_view bridge);
+
 void ovs_add_port(std::string_view bridge, std::string_view port, std::string_view instance);
 void ovs_delete_port(std::string_view port);
 [[nodiscard]] std::optional<std::string> ovs_bridge_of(std::string_view port);
