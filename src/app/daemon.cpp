@@ -290,7 +290,8 @@ void daemon::send_train(const core::outbox::train& train) {
     reason = drop::send_buffer_full;
   } else if (done.error == std::errc::message_size) {
     reason = drop::send_too_large;
-    node_.on_too_large(train.peer, std::min(train.stride, train.bytes.size()));
+    // A ping that measures the path has got its answer, and is no loss.
+    if (node_.on_too_large(train.peer, std::min(train.stride, train.bytes.size()))) return;
   }
   node_.on_lost(reason, all - done.datagrams);
 }

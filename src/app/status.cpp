@@ -58,7 +58,12 @@ json peer_json(const core::peer_status& p, const node_setup& setup) {
   j["endpoint"] = p.remote ? json(to_string(*p.remote)) : json(nullptr);
   j["cipher"] = p.cipher.empty() ? json(nullptr) : json(p.cipher);
   j["last_handshake_seconds"] = p.since_handshake ? json(whole_seconds(*p.since_handshake)) : json(nullptr);
-  j["rtt_ms"] = nullptr;
+  const auto in_ms = [](std::optional<duration> d) {
+    return d ? json(std::chrono::duration<double, std::milli>(*d).count()) : json(nullptr);
+  };
+  j["rtt_ms"] = in_ms(p.times.smoothed());
+  j["rtt_min_ms"] = in_ms(p.times.shortest());
+  j["ping_loss"] = p.times.loss() ? json(*p.times.loss()) : json(nullptr);
   j["path_mtu"] = p.path_mtu;
   j["rx_bytes"] = p.counters.rx_bytes;
   j["tx_bytes"] = p.counters.tx_bytes;
@@ -116,6 +121,20 @@ std::string guard_text(const json& g, bool colour) {
   return out + (blocked ? ", so no frame passes here\n" : ", and blocks its side\n");
 }
 
+// Nothing where nothing was measured.
+std::string way_text(const json& p) {
+  std::array<char, 64> text{};
+  const json rtt = p.value("rtt_ms", json());
+  const json loss = p.value("ping_loss", json());
+  if (rtt.is_number()) std::snprintf(text.data(), text.size(), ", round trip %.2f ms", rtt.get<double>());
+  std::string out = text.data();
+  if (loss.is_number() && loss.get<double>() > 0) {
+    std::snprintf(text.data(), text.size(), ", %.0f %% of pings lost", 100 * loss.get<double>());
+    out += text.data();
+  }
+  return out;
+}
+
 std::string peer_text(const json& p, bool colour) {
   const auto state = text_of(p.at("state"));
   const char* paint = state == "established" ? "\033[32m" : state == "unreachable" ? "\033[31m" : "\033[33m";
@@ -127,7 +146,7 @@ std::string peer_text(const json& p, bool colour) {
   }
   out += "\n        received " + amount(p.at("rx_bytes")) + " in " + text_of(p.at("rx_frames")) + " frames, sent " +
          amount(p.at("tx_bytes")) + " in " + text_of(p.at("tx_frames")) + " frames, path MTU " +
-         text_of(p.at("path_mtu")) + "\n";
+         text_of(p.at("path_mtu")) + way_text(p) + "\n";
   if (!p.at("hint").is_null()) out += "        " + text_of(p.at("hint")) + "\n";
   return out;
 }

@@ -14,17 +14,6 @@ namespace lanloom::core {
 namespace {
 // previous, current, next, one being added and a handshake under way, and room to spare.
 constexpr std::size_t places_per_peer = 8;
-
-constexpr std::array<std::uint16_t, 5> path_steps{1500, 1400, 1280, 900, 576};
-
-// What every path carries, by address family.
-std::uint16_t least_path(const endpoint& to) noexcept { return to.is_v4() ? 576 : 1280; }
-// IP and UDP headers of a datagram.
-std::size_t underlay_headers(const endpoint& to) noexcept { return (to.is_v4() ? 20U : 40U) + 8U; }
-// Bytes of plaintext that one datagram to `to` carries.
-std::size_t capacity(const endpoint& to, std::uint16_t path_mtu) noexcept {
-  return std::max(path_mtu, least_path(to)) - underlay_headers(to) - wire::data_overhead;
-}
 }  // namespace
 
 struct lane::addressed {
@@ -44,6 +33,9 @@ lane::lane(std::size_t peers, std::uint16_t mtu, std::vector<wire::mac_address> 
       scratch_(frame_headroom + max_frame_),
       staging_(peers) {
   events_.reserve(max_events);
+  for (std::size_t i = 0; i < peers; ++i) {
+    links_[i].path = path_pings(static_cast<duration::rep>(i) * duration(ping_stagger));
+  }
   std::sort(own_.begin(), own_.end());
 }
 
@@ -90,7 +82,7 @@ drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) n
 drop lane::send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept {
   link& to = links_[peer.value];
   session* under = find_mutable(to.sending);
-  const std::size_t room = under == nullptr ? 0 : capacity(*to.remote, to.path_mtu);
+  const std::size_t room = under == nullptr ? 0 : to.path.room();
   if (under == nullptr || !under->can_send(now, sealing::datagrams_of(frame, room))) {
     want(peer);
     if (!may_wait) return drop::no_session;
@@ -107,6 +99,7 @@ drop lane::send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point n
   }
   to.counters.tx_frames += 1;
   to.counters.tx_bytes += frame.bytes.size();
+  note_data(to, frame.bytes.size(), now);
   after_sending(to, *under, peer, true, now);
   return drop::none;
 }
@@ -124,7 +117,7 @@ void lane::pack_frame(peer_id peer, bytes_view frame, std::size_t room, time_poi
 void lane::send_pack(packs::pack& pack, time_point now, outbox& out) noexcept {
   const std::size_t frames = pack.frames;
   pack.close();
-  const link& to = links_[pack.peer.value];
+  link& to = links_[pack.peer.value];
   session* under = find_mutable(to.sending);
   // The session was there when the first frame came; a drain is short, but its key may have been the last of it.
   if (under == nullptr || !under->can_send(now)) return drops_.count(drop::no_session, frames);
@@ -133,6 +126,7 @@ void lane::send_pack(packs::pack& pack, time_point now, outbox& out) noexcept {
   if (sealed.empty()) return drops_.count(drop::outbox_full, frames);
   under->seal(1, sealed, size, [&](std::size_t) noexcept { return pack.record(); });
   out.push_train(*to.remote, pack.peer, size, size);
+  note_data(to, pack.used, now);
 }
 
 void lane::after_sending(link& to, const session& under, peer_id peer, bool is_payload, time_point now) noexcept {
@@ -175,16 +169,6 @@ bool lane::send_staged(peer_id peer, time_point now, outbox& out) noexcept {
     drops_.count(lost);
   }
   return true;
-}
-
-void lane::on_too_large(peer_id peer, std::size_t size) noexcept {
-  link& l = links_[peer.value];
-  if (!l.remote) return;
-  // Of a burst that was cut for the old path only the first datagram tells anything new.
-  const std::size_t packet = size + underlay_headers(*l.remote);
-  if (packet > std::max(l.path_mtu, least_path(*l.remote))) return;
-  const auto smaller = std::find_if(path_steps.begin(), path_steps.end(), [&](auto step) { return step < packet; });
-  if (smaller != path_steps.end()) l.path_mtu = std::max(*smaller, least_path(*l.remote));
 }
 
 // ---- in: underlay to TAP
@@ -260,6 +244,10 @@ drop lane::on_record(const addressed& from, bytes_view plain, time_point now, ou
     return drop::none;
   }
   if (const auto* pong = std::get_if<wire::pong>(&record)) {
+    if (l.path.on_pong(pong->token, pong->size, now)) {
+      wake_at(l.path.due());
+      return drop::none;
+    }
     static_cast<void>(report({event::kind::pong, from.peer, from.session, from.from, pong->token, {}}));
     return drop::none;
   }
@@ -418,7 +406,7 @@ void lane::install(std::unique_ptr<session> made) noexcept {
 
 void lane::set_remote(peer_id peer, const endpoint& remote) noexcept {
   link& l = links_[peer.value];
-  if (l.remote != remote) l.path_mtu = default_path_mtu;
+  if (l.remote != remote) l.path.begin(remote, max_frame_ + wire::train_header_size);
   l.remote = remote;
 }
 

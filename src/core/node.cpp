@@ -337,6 +337,7 @@ time_point node::deadline(peer_id id, time_point now) const noexcept {
     if (p.config.keepalive > std::chrono::seconds{0})
       at(l.last_sent.value_or(p.sessions.current()->born) + p.config.keepalive);
     at(p.sessions.current()->born + session::send_until);
+    at(l.path.due());
   } else if (p.up || (p.config.keepalive > std::chrono::seconds{0} && !p.attempts.active() && l.remote)) {
     at(now);
   }
@@ -367,6 +368,7 @@ void node::on_peer_timer(peer_id id, instant at, outbox& out) {
     const bool owed = l.owed_since && now >= *l.owed_since + lane::passive_keepalive;
     const bool quiet = persistent && now >= l.last_sent.value_or(p.sessions.current()->born) + p.config.keepalive;
     if (owed || quiet) lane_.send_record(id, *l.remote, {}, now, out);
+    lane_.ping_path(id, random_, now, out);
   } else {
     if (p.up) say(id, outbox::notice::kind::lost, now, out);
     p.up = false;
@@ -436,7 +438,8 @@ std::vector<peer_status> node::peers(time_point now) const {
     s.name = p.config.name;
     s.key = p.config.key;
     s.remote = l.remote;
-    s.path_mtu = l.path_mtu;
+    s.path_mtu = l.path.mtu().size();
+    s.times = l.path.times();
     s.lan_mtu = p.lan_mtu;
     s.counters = l.counters;
     s.unanswered_initiations = p.attempts.unanswered();

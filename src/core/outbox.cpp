@@ -30,11 +30,12 @@ void outbox::push_train(const endpoint& to, peer_id peer, std::size_t size, std:
   assert(size <= arena_bytes_ - used_ && trains_.size() < max_trains && stride > 0);
   const bytes_view bytes(arena_.get() + used_, size);
   used_ += size;
-  if (!trains_.empty() && trains_.back().continues_with(to, peer, bytes, stride)) {
+  if (!trains_.empty() && !train_ended_ && trains_.back().continues_with(to, peer, bytes, stride)) {
     trains_.back().bytes = {trains_.back().bytes.data(), trains_.back().bytes.size() + size};
   } else {
     trains_.push_back({to, peer, bytes, std::min(stride, size)});
   }
+  train_ended_ = false;
 }
 
 bytes_span outbox::keep(std::size_t size) noexcept {

@@ -86,7 +86,7 @@ TEST_CASE("status: every key of schema 1 is there, in order, with its type") {
     CAPTURE(key);
     CHECK(is_count(p.at(key)));
   }
-  CHECK(p.at("rtt_ms").is_null());
+  for (const char* key : {"rtt_ms", "rtt_min_ms", "ping_loss"}) CHECK(p.at(key).is_null());
   // It survives the way over the socket.
   CHECK(json::parse(s.dump()) == s);
 }
@@ -100,7 +100,7 @@ TEST_CASE("status: an established peer") {
   CHECK(p["endpoint"] == "192.168.50.5:4780");
   CHECK(p["cipher"].get<std::string>().starts_with("chacha20-poly1305"));
   CHECK(p["last_handshake_seconds"] <= 1);
-  CHECK(p["path_mtu"] == 1500);
+  CHECK(p["path_mtu"] == 1280);
   CHECK(p["tx_frames"] == 1);
   CHECK(p["tx_bytes"] == 100);
   CHECK(p["rx_frames"] == 1);
@@ -234,6 +234,16 @@ TEST_CASE("status: all are established when every peer with an endpoint is") {
   CHECK_THROWS_AS(static_cast<void>(all_established(json{{"nothing", 1}})), nlohmann::json::exception);
 }
 
+TEST_CASE("status: a path that was measured") {
+  node_pair pair = talking_pair();
+  pair.pass(1s);
+  const json p = status_of(pair, pair.at.now)["peers"][0];
+  CHECK(p["path_mtu"] == 1586);
+  CHECK(p["rtt_ms"] == 0.0);
+  CHECK(p["rtt_min_ms"] == 0.0);
+  CHECK(p["ping_loss"] == 0.0);
+}
+
 TEST_CASE("status: as text, in colour and without") {
   node_pair pair = talking_pair();
   pair.alpha->on_lost(drop::tap_down, 3);
@@ -249,7 +259,7 @@ TEST_CASE("status: as text, in colour and without") {
                             s["peers"][0]["cipher"].get<std::string>() + "  handshake " +
                             s["peers"][0]["last_handshake_seconds"].dump() +
                             " s ago\n"
-                            "        received 200 B in 1 frames, sent 100 B in 1 frames, path MTU 1500\n"
+                            "        received 200 B in 1 frames, sent 100 B in 1 frames, path MTU 1280\n"
                             "drops   tap_down 3\n";
   CHECK(status_text(s, false) == plain);
   CHECK(plain.find('\033') == std::string::npos);
@@ -275,6 +285,12 @@ TEST_CASE("status: as text, in colour and without") {
   CHECK(sad.find("peer    beta  \033[31munreachable\033[0m  (no endpoint)\n") != std::string::npos);
   CHECK(sad.find("received 1.5 KiB in 1 frames, sent 4.5 TiB in") != std::string::npos);
   CHECK(sad.find("\n        look there\n") != std::string::npos);
+  p["path_mtu"] = 1400;
+  p["rtt_ms"] = 12.5;
+  p["ping_loss"] = 0.0;
+  CHECK(status_text(s, false).find("frames, path MTU 1400, round trip 12.50 ms\n") != std::string::npos);
+  p["ping_loss"] = 0.25;
+  CHECK(status_text(s, false).find(", round trip 12.50 ms, 25 % of pings lost\n") != std::string::npos);
   p["state"] = "handshaking";
   CHECK(status_text(s, true).find("\033[33mhandshaking\033[0m") != std::string::npos);
   s["drops"] = {{"no_session", 4}, {"bad_tag", 1}};

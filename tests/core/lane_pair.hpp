@@ -116,6 +116,16 @@ struct lane_pair {
     REQUIRE(a.l.send_record({}, b.at, plain, now, a.out));
     pass(now);
   }
+  // The path from a to b was measured, for which a sent a frame, and carries 1500.
+  void measure_path() {
+    a.send(frame_of(broadcast, mac_a));
+    static_cast<void>(a.datagrams());
+    while (a.l.of({}).path.mtu().size() < 1500) {
+      a.l.ping_path({}, a.source, begun, a.out);
+      pass();
+      for (bytes& d : b.datagrams()) a.arrive(std::move(d), b.at);
+    }
+  }
   void pass(time_point now = begun) {
     for (bytes& d : a.datagrams()) b.arrive(std::move(d), a.at, now);
   }

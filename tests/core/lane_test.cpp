@@ -140,8 +140,8 @@ TEST_CASE("lane: an outbox full of frames, or without room for a reassembled one
 
 TEST_CASE("lane: a frame of more than 64 slices does not go") {
   lane_pair p(65000);
-  for (int k = 0; k < 5; ++k) p.a.l.on_too_large({}, p.a.l.of({}).path_mtu - 28U);
-  CHECK(p.a.l.of({}).path_mtu == 576);
+  CHECK_FALSE(p.a.l.on_too_large({}, 1280 - 28));
+  CHECK(p.a.l.of({}).path.mtu().size() == 576);
   p.a.send(frame_of(broadcast, mac_a, 64 * 512));
   CHECK(p.a.out.trains().size() == 1);
   p.a.expect_only(drop::none);
@@ -152,23 +152,60 @@ TEST_CASE("lane: a frame of more than 64 slices does not go") {
 
 TEST_CASE("lane: a path is never taken below 576 over IPv4 and 1280 over IPv6") {
   lane_pair p;
-  std::vector<std::uint16_t> steps;
+  const auto mtu = [](const side& s) { return s.l.of({}).path.mtu().size(); };
+  CHECK(mtu(p.a) == 1280);
   for (int k = 0; k < 6; ++k) {
-    p.a.l.on_too_large({}, p.a.l.of({}).path_mtu - 28U);
-    steps.push_back(p.a.l.of({}).path_mtu);
+    CHECK_FALSE(p.a.l.on_too_large({}, mtu(p.a) - 28U));
+    CHECK(mtu(p.a) == 576);
   }
-  CHECK(steps == std::vector<std::uint16_t>{1400, 1280, 900, 576, 576, 576});
   p.b.l.set_remote({}, *endpoint::parse("[2001:db8::1]:4780"));
-  for (int k = 0; k < 6; ++k) p.b.l.on_too_large({}, p.b.l.of({}).path_mtu - 48U);
-  CHECK(p.b.l.of({}).path_mtu == 1280);
+  for (int k = 0; k < 6; ++k) CHECK_FALSE(p.b.l.on_too_large({}, mtu(p.b) - 48U));
+  CHECK(mtu(p.b) == 1280);
 
-  // What was cut for an older, larger path says nothing new.
+  // What was cut for an older, larger path says nothing new; and another address is another path.
   lane_pair q;
-  q.a.l.on_too_large({}, 1472);
-  q.a.l.on_too_large({}, 1472);
-  CHECK(q.a.l.of({}).path_mtu == 1400);
-  q.a.l.on_too_large({}, 1372);
-  CHECK(q.a.l.of({}).path_mtu == 1280);
+  CHECK_FALSE(q.a.l.on_too_large({}, 1472));
+  CHECK(mtu(q.a) == 1280);
+  CHECK_FALSE(q.a.l.on_too_large({}, 1252));
+  CHECK(mtu(q.a) == 576);
+  q.a.l.set_remote({}, q.b.at);
+  CHECK(mtu(q.a) == 576);
+  q.a.l.set_remote({}, endpoint::v4({198, 51, 100, 9}, 4780));
+  CHECK(mtu(q.a) == 1280);
+}
+
+TEST_CASE("lane: a path is measured by pings that travel alone, and frames fill what it carries") {
+  lane_pair p;
+  CHECK(p.a.l.of({}).path.due() == time_point::max());
+  p.a.send(frame_of(broadcast, mac_a, 1514));
+  CHECK(p.a.datagrams().size() == 2);  // slices
+  CHECK(p.a.l.wake() <= begun);
+  p.a.l.ping_path({}, p.a.source, begun, p.a.out);
+  static_cast<void>(p.a.l.send_record({}, p.b.at, {}, begun, p.a.out));
+  REQUIRE(p.a.out.trains().size() == 2);  // the keepalive behind it is no part of its train
+  std::vector<bytes> pings = p.a.datagrams();
+  REQUIRE(pings[0].size() == 1280 - 28);
+  p.b.arrive(pings[0], p.a.at);
+  bytes pong = p.b.datagrams().at(0);
+  CHECK(pong.size() == wire::data_overhead + wire::pong_size);
+  p.a.arrive(pong, p.b.at);
+  CHECK(p.a.events(lane::event::kind::pong) == 0);  // taken here
+  for (const std::size_t size : {1500U, 1586U}) {
+    CHECK(p.a.l.wake() <= begun);
+    p.a.l.ping_path({}, p.a.source, begun, p.a.out);
+    pings = p.a.datagrams();
+    REQUIRE(pings.size() == 1);
+    REQUIRE(pings[0].size() == size - 28);
+    p.b.arrive(pings[0], p.a.at);
+    pong = p.b.datagrams().at(0);
+    p.a.arrive(pong, p.b.at);
+    CHECK(p.a.l.of({}).path.mtu().size() == size);
+  }
+  // Now the largest frame of this LAN goes whole.
+  p.a.send(frame_of(broadcast, mac_a, 1522));
+  CHECK(p.a.datagrams().size() == 1);
+  p.a.expect_only(drop::none);
+  p.b.expect_only(drop::none);
 }
 
 TEST_CASE("lane: datagrams that are none, or for nobody") {

@@ -323,8 +323,9 @@ TEST_CASE("node: losses of the world are counted where status shows them") {
   couple c;
   c.a.n->on_lost(drop::send_buffer_full, 3);
   c.a.expect_only(drop::send_buffer_full, 3);
-  c.a.n->on_too_large({}, 1472);
-  CHECK(c.a.status().path_mtu == 1400);
+  CHECK(c.a.status().path_mtu == 1280);
+  CHECK_FALSE(c.a.n->on_too_large({}, 1252));
+  CHECK(c.a.status().path_mtu == 576);
 }
 
 TEST_CASE("node: same inputs and same random source, same outputs") {

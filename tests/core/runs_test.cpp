@@ -58,6 +58,7 @@ TEST_CASE("runs: every loss subset of a train, in order and out of order, gives 
 
 TEST_CASE("runs: random super-frames of any length") {
   lane_pair p;
+  p.measure_path();
   std::mt19937 random(6);
   for (int k = 0; k < 200; ++k) {
     const std::size_t size = 1 + random() % 1200;
@@ -72,6 +73,7 @@ TEST_CASE("runs: random super-frames of any length") {
 
 TEST_CASE("runs: TCP cut anew to the path, and single packets too large for it") {
   lane_pair p;
+  p.measure_path();
   std::mt19937 random(7);
   for (int k = 0; k < 100; ++k) {
     recipe r = wire::random_recipe(random, 2 + random() % 40, 1350);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# mtu_test.sh - the LAN keeps its MTU whatever the path carries: what is too large crosses in fragments.
+# mtu_test.sh - the LAN keeps its MTU whatever the path carries, which is found out: what is too large crosses in
+# fragments.
 #
 #      ns1 10.5.0.11 (mtu 9000)                          ns3 10.5.0.31 (mtu 9000)
 #           |                                                 |
@@ -108,6 +109,68 @@ an_underlay_of_1280_from_the_start() {
   supers trains n1:veth11 n3:veth31
 }
 case_of an_underlay_of_1280_from_the_start
+
+# A narrow place beyond the hosts' own interfaces, and no ICMP to tell of it: `outside` swallows what is longer. So that
+# it sees single packets, the hosts' kernels cut what they send.
+narrow() { # narrow SIZE
+  local table="table ip6 none {}"
+  if [ "$1" != no ]; then
+    table="table netdev narrow {
+      chain a { type filter hook ingress device toA priority 0; udp dport 4780 ip length > $1 drop; }
+      chain b { type filter hook ingress device toB priority 0; udp dport 4780 ip length > $1 drop; }
+    }"
+  fi
+  printf 'table netdev narrow {}\ndelete table netdev narrow\n%s\n' "$table" | outside nft -f -
+}
+path_of() { status_of "$1" "s['peers'][0]['path_mtu']"; }
+# Large frames are sent meanwhile: without data nothing is measured.
+path_becomes() { # path_becomes INSTANCE CONTAINER ADDRESS SIZE
+  reaches "$2" "$3" -M "do" -s 1472 || true
+  [ "$(path_of "$1")" = "$4" ]
+}
+
+a_narrow_place_that_says_nothing_is_found() {
+  stop alpha beta
+  for link in toA toB; do outside ip link set "$link" mtu 1500; done
+  for host in alpha beta; do "$host" ip link set u0 mtu 1500 gso_max_segs 1; done
+  narrow 1400
+  up alpha beta
+  established alpha beta
+  # No frame is lost to its size, not even the first.
+  pings_of n1 10.5.0.31 1500
+  pings_of n3 10.5.0.11 1500
+  eventually 60 path_becomes alpha n1 10.5.0.31 1400
+  eventually 60 path_becomes beta n3 10.5.0.11 1400
+  local size
+  for size in 1200 1322 1323 1324 1500; do pings_of n1 10.5.0.31 $size; done
+  tcp_with_large_segments_crosses
+  same "path MTU, says alpha" 1400 "$(path_of alpha)"
+  same "the round trip is known" True "$(status_of alpha "s['peers'][0]['rtt_ms'] > 0")"
+  same "refused as too large" 0 "$(drops_of alpha send_too_large)"
+}
+case_of a_narrow_place_that_says_nothing_is_found
+
+# 1395 bytes over the underlay, in one datagram as long as the path is taken for 1400.
+reaches_whole() { reaches n1 10.5.0.31 -M "do" -s 1290; }
+a_path_that_narrows_in_silence_is_noticed() {
+  reaches_whole
+  narrow 1300
+  eventually 10 not reaches_whole
+  eventually 60 reaches_whole # promised: 5 s and three time-outs
+  eventually 60 path_becomes alpha n1 10.5.0.31 1300
+  pings_of n1 10.5.0.31 1500
+}
+case_of a_path_that_narrows_in_silence_is_noticed
+
+a_wide_path_is_used_from_the_next_start_on() {
+  stop alpha beta
+  narrow no
+  up alpha beta
+  established alpha beta
+  eventually 30 path_becomes alpha n1 10.5.0.31 1500
+  pings_of n1 10.5.0.31 1500
+}
+case_of a_wide_path_is_used_from_the_next_start_on
 
 different_mtus_are_named() {
   stop beta

@@ -69,20 +69,27 @@ TEST_CASE("frames of 14 to 23 bytes arrive as they are") {
   }
 }
 
-TEST_CASE("a path that shrinks: refused datagrams are counted as news of it, and frames pass in smaller slices") {
+TEST_CASE("an interface that shrinks: a refused datagram is news of it, and frames pass in smaller slices") {
   for (const std::size_t path : {1400U, 1280U, 900U, 576U}) {
     CAPTURE(path);
     network net({});
     settle(net);
+    const auto known = [&](std::size_t i) { return net.link_of(i, 1 - i).path.mtu().size(); };
+    for (const std::size_t i : {0U, 1U}) net.flood(i, 1500);
+    net.run_for(1s);
+    REQUIRE(known(0) == 1500);
+    REQUIRE(known(1) == 1500);
     net.link.path_mtu = path;
-    // Each refusal takes it one step down.
     for (const std::size_t i : {0U, 1U}) {
-      for (std::size_t known = 1500; known > path; known = net.link_of(i, 1 - i).path_mtu) {
-        net.flood(i, known - 28 - wire::data_overhead - wire::frames_header_size);
-        REQUIRE(net.link_of(i, 1 - i).path_mtu < known);
-      }
-      CHECK(net.link_of(i, 1 - i).path_mtu == path);
+      net.flood(i, 1400);
+      CHECK(known(i) == 1280);
+      net.flood(i, 1190);
+      CHECK(known(i) <= path);
     }
+    CHECK(net.refused() == (path < 1280 ? 4 : 2));
+    net.run_for(1s);
+    CHECK(known(0) == path);
+    CHECK(known(1) == path);
     for (std::size_t size = 24; size <= 1522; size += 7) check_size(net, size);
     CHECK(net.faults().empty());
   }

@@ -166,11 +166,15 @@ void network::carry_out(std::size_t i) {
 }
 
 void network::transmit(std::size_t i, core::peer_id peer, const endpoint& to, bytes_view bytes) {
+  // The sender's own interface is too narrow: it does not leave, and the sender is told.
+  if (bytes.size() + 28 > link.path_mtu) {
+    if (!nodes_[i]->on_too_large(peer, bytes.size())) ++refused_;
+    return;
+  }
   ++sent_;
   ++sent_by_[i];
   const datagram d{i, addresses_[i], to, {bytes.begin(), bytes.end()}};
   if (tapped) tapped(d);
-  if (bytes.size() + 28 > link.path_mtu) return nodes_[i]->on_too_large(peer, bytes.size());
   if (cut && cut(d)) return;
   if (held) return waiting_.push_back(d);
   travel(d);

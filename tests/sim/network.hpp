@@ -27,7 +27,8 @@ struct conditions {
   duration jitter{};
   double loss = 0;
   double duplicates = 0;
-  std::size_t path_mtu = 1500;
+  std::size_t path_mtu =
+      1500;  // of the hosts' interfaces: what is larger is refused. Further away it would vanish (cut)
 };
 
 struct setup {
@@ -118,6 +119,7 @@ class network {
   [[nodiscard]] const std::vector<delivery>& received(std::size_t i) const noexcept { return received_[i]; }
   [[nodiscard]] bool has(std::size_t at, std::size_t source, std::uint32_t number) const;
   [[nodiscard]] std::size_t datagrams_sent() const noexcept { return sent_; }
+  [[nodiscard]] std::size_t refused() const noexcept { return refused_; }  // too large, and no ping
   [[nodiscard]] std::size_t datagrams_sent_by(std::size_t i) const noexcept { return sent_by_[i]; }
   [[nodiscard]] const std::vector<core::outbox::notice>& notices(std::size_t i) const noexcept { return notices_[i]; }
   [[nodiscard]] const std::vector<std::string>& faults() const noexcept { return faults_; }
@@ -163,6 +165,7 @@ class network {
   std::vector<std::vector<core::outbox::notice>> notices_;
   std::vector<std::size_t> sent_by_;
   std::size_t sent_ = 0;
+  std::size_t refused_ = 0;
   std::vector<std::string> faults_;
 };
 

@@ -18,6 +18,7 @@
 #include <lanloom/core/outbox.hpp>
 #include <lanloom/core/outgoing.hpp>
 #include <lanloom/core/packs.hpp>
+#include <lanloom/core/path_pings.hpp>
 #include <lanloom/core/reassembly.hpp>
 #include <lanloom/core/runs.hpp>
 #include <lanloom/core/session.hpp>
@@ -40,7 +41,7 @@ class lane {
   static constexpr std::chrono::seconds passive_keepalive{10};
   static constexpr std::chrono::seconds dead_peer{15};
   static constexpr std::chrono::seconds settle_after{10};
-  static constexpr std::uint16_t default_path_mtu = 1500;
+  static constexpr std::chrono::milliseconds ping_stagger{1};  // between peers that data begins to flow to at once
   // Of what a peer may have us forget: to learn anew costs floods.
   static constexpr token_bucket::rate forget_rate{std::chrono::milliseconds{500}, 6};
 
@@ -48,7 +49,6 @@ class lane {
   struct link {
     session_id sending;              // current session; 0: none
     std::optional<endpoint> remote;  // where datagrams go
-    std::uint16_t path_mtu = default_path_mtu;
     std::optional<time_point> last_sent;
     std::optional<time_point> last_received;     // authenticated
     std::optional<time_point> unanswered_since;  // first data sent since then
@@ -58,6 +58,7 @@ class lane {
     bool wanted = false;                         // a session was asked for in this turn
     token_bucket forgets;                        // that it may ask for
     traffic counters;
+    path_pings path;
   };
 
   // What node must act on, in order. `datagram` is borrowed from the input.
@@ -81,8 +82,9 @@ class lane {
   // One batch: the segments it brings leave in it, and nothing of it is kept.
   void on_datagrams(std::span<const received> batch, time_point now, outbox& out) noexcept;
   void on_timer(time_point now, outbox& out) noexcept;
-  // The kernel said that a datagram of `size` bytes to this peer is larger than its path.
-  void on_too_large(peer_id peer, std::size_t size) noexcept;
+  // The kernel said that a datagram of `size` bytes to this peer is larger than its path. Whether it was but a ping
+  // that asked for this.
+  bool on_too_large(peer_id peer, std::size_t size) noexcept;
 
   // What the TAP takes. At first everything.
   void set_tap_offloads(const tap_offloads& taken) noexcept { tap_offloads_ = taken; }
@@ -94,6 +96,8 @@ class lane {
   void set_sending(peer_id peer, session_id id) noexcept;
   void set_settles(peer_id peer, bool ours) noexcept { links_[peer.value].settles = ours; }
   void set_remote(peer_id peer, const endpoint& remote) noexcept;  // another address: its path is not known yet
+  // Pings by which its path is measured, where they are due. REQUIRES can_send().
+  void ping_path(peer_id peer, crypto::random& source, time_point now, outbox& out) noexcept;
   // Seals a record (empty: a keepalive) under the sending session. False when there is none that may send.
   bool send_record(peer_id peer, const endpoint& to, bytes_view record, time_point now, outbox& out) noexcept;
   // Sends what waited for this peer's session; false when nothing did.
@@ -136,6 +140,9 @@ class lane {
   drop send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept;
   void pack_frame(peer_id peer, bytes_view frame, std::size_t room, time_point now, outbox& out) noexcept;
   void send_pack(packs::pack& pack, time_point now, outbox& out) noexcept;
+  void note_data(link& to, std::size_t bytes, time_point now) noexcept {
+    if (to.path.on_data(bytes, now)) wake_at(to.path.due());
+  }
   void after_sending(link& to, const session& under, peer_id peer, bool is_payload, time_point now) noexcept;
 
   drop on_datagram(bytes_span datagram, const endpoint& from, time_point now, outbox& out) noexcept;

@@ -54,7 +54,7 @@ class node {
     on_datagrams(std::span(&one, 1), now, out);
   }
   void on_timer(instant at, outbox& out);
-  void on_too_large(peer_id peer, std::size_t size) noexcept { lane_.on_too_large(peer, size); }
+  bool on_too_large(peer_id peer, std::size_t size) noexcept { return lane_.on_too_large(peer, size); }
   void on_lost(drop reason, std::uint64_t packets) noexcept { lane_.drops().count(reason, packets); }
 
   // Commands.

@@ -67,6 +67,8 @@ class outbox {
   [[nodiscard]] bytes_span room(std::size_t size) noexcept;
   // Queues the first `size` bytes of the room just given; as more of the train before, where that is one.
   void push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept;
+  // What is pushed next begins a train, whatever it could continue.
+  void end_train() noexcept { train_ended_ = true; }
   // Keeps the first `size` bytes of the room just given for a frame.
   [[nodiscard]] bytes_span keep(std::size_t size) noexcept;
   // False when full.
@@ -85,6 +87,7 @@ class outbox {
   std::size_t arena_bytes_;
   std::unique_ptr<std::uint8_t[]> arena_;
   std::size_t used_ = 0;
+  bool train_ended_ = false;
   std::vector<train> trains_;
   std::vector<frame> frames_;
   std::vector<bytes_view> slices_;

@@ -67,6 +67,7 @@ struct peer_status {
   std::optional<duration> since_received;
   std::optional<std::uint16_t> lan_mtu;
   std::uint16_t path_mtu = 0;
+  round_trip times;
   unsigned unanswered_initiations = 0;
   traffic counters;
 };
