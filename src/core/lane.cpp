@@ -288,9 +288,10 @@ drop lane::deliver_run(runs::run run, time_point now, outbox& out) noexcept {
   if (const drop refused = check_arrived(header); refused != drop::none) return refused;
   if (const auto end = guard_stops_entering(run.front().peer, run.front().view.headers, *header, now)) return *end;
   if (const drop lost = write_run(run, tap_offloads_, out); lost != drop::none) return lost;
-  std::size_t bytes = run.front().view.headers.size();
+  const std::size_t frames = runs::frames_of(run);
+  std::size_t bytes = frames * run.front().view.headers.size();
   for (const runs::segment& one : run) bytes += one.view.payload.size();
-  delivered(run.front().peer, *header, bytes, now);
+  delivered(run.front().peer, *header, frames, bytes, now);
   return drop::none;
 }
 
@@ -313,7 +314,7 @@ drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) 
   if (frame.size() > max_frame_) return drop::long_frame;
   if (const auto end = guard_stops_entering(peer, frame, *header, now)) return *end;
   if (!out.push_frame({}, std::array{frame})) return drop::outbox_full;
-  delivered(peer, *header, frame.size(), now);
+  delivered(peer, *header, 1, frame.size(), now);
   return drop::none;
 }
 
@@ -325,12 +326,13 @@ drop lane::check_arrived(const std::optional<wire::ethernet_header>& header) con
   return drop::none;
 }
 
-void lane::delivered(peer_id peer, const wire::ethernet_header& header, std::size_t bytes, time_point now) noexcept {
+void lane::delivered(peer_id peer, const wire::ethernet_header& header, std::size_t frames, std::size_t bytes,
+                     time_point now) noexcept {
   fdb_.learn(header.source, header.vlan, port{peer}, now);
   traffic& counters = links_[peer.value].counters;
-  counters.rx_frames += 1;
+  counters.rx_frames += frames;
   counters.rx_bytes += bytes;
-  tap_.rx_frames += 1;
+  tap_.rx_frames += frames;
   tap_.rx_bytes += bytes;
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 // What kernels before 6.9 take in one UDP super-frame.
 constexpr std::size_t max_udp_segments = 64;
+constexpr std::size_t max_packet = 65535;  // with its IP header
 
 bool same_bytes(bytes_view a, bytes_view b) noexcept {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
@@ -25,6 +26,33 @@ bool follows(const runs::segment& next, const runs::segment& before) noexcept {
          same_bytes(next.view.headers, before.view.headers);
 }
 
+// Whether the kernel, cutting a UDP super-frame that begins with `first`, would make `next` its packet number `k`. Both
+// are single packets, `next` stands right behind number k - 1. One IPv4 id for all, as unconnected sockets with DF
+// give, is not what it makes.
+bool is_cut_of(const runs::segment& first, const runs::segment& next, std::size_t k) noexcept {
+  const std::size_t header = first.view.headers.size();
+  const std::size_t payload = next.view.payload.size();
+  if (next.view.headers.size() != header || payload == 0 || payload > first.size) return false;
+  if (next.packet.stated != payload || header - first.packet.ip + k * first.size + payload > max_packet) return false;
+  std::array<std::uint8_t, wire::max_train_headers> room;
+  const bytes_span expected = bytes_span(room).first(header);
+  std::copy(first.view.headers.begin(), first.view.headers.end(), expected.begin());
+  wire::patch_headers(expected, first.packet, {k, k, k + 1, first.size, payload});
+  return same_bytes(expected, next.view.headers);
+}
+
+// Packets for a group count one by one against the storm limit; of headers with options the kernel joins none either.
+bool may_be_joined(const runs::segment& first) noexcept {
+  const wire::packet& packet = first.packet;
+  if (first.view.count != 1 || packet.is_tcp || (first.view.headers[0] & 1U) != 0) return false;
+  if (packet.transport - packet.ip != (packet.is_v4 ? 20U : 40U)) return false;
+  return !wire::is_dhcp(first.view.headers, packet) && is_cut_of(first, first, 0);
+}
+
+bool is_joined(runs::run run) noexcept { return run.size() > 1 && run.front().view.count == 1; }
+
+gso_kind gso_of(runs::run run) noexcept { return is_joined(run) ? gso_kind::udp : run.front().view.gso; }
+
 // The headers of a run, in the outbox, with `more` bytes behind them.
 bytes_span keep_headers(runs::run run, std::size_t payload, std::size_t more, outbox& out) noexcept {
   const runs::segment& first = run.front();
@@ -32,7 +60,7 @@ bytes_span keep_headers(runs::run run, std::size_t payload, std::size_t more, ou
   if (out.room(size + more).empty()) return {};
   const bytes_span kept = out.keep(size + more);
   std::copy(first.view.headers.begin(), first.view.headers.end(), kept.begin());
-  if (run.size() < first.view.count) {
+  if (run.size() < first.view.count || is_joined(run)) {
     wire::patch_headers(kept.first(size), first.packet,
                         {first.view.index, run.back().view.index, first.view.count, first.size, payload});
   }
@@ -46,7 +74,7 @@ offload meta_of(runs::run run) noexcept {
   meta.checksum_start = static_cast<std::uint16_t>(first.packet.transport);
   meta.checksum_offset = static_cast<std::uint16_t>(first.packet.checksum_offset());
   if (run.size() == 1) return meta;
-  meta.gso = first.view.gso;
+  meta.gso = gso_of(run);
   meta.ecn = first.view.ecn && first.view.index == 0;
   meta.header_length = static_cast<std::uint16_t>(first.packet.payload);
   meta.segment_size = static_cast<std::uint16_t>(first.size);
@@ -96,6 +124,17 @@ void runs::sort() noexcept {
 
 std::size_t runs::run_at(std::size_t from) const noexcept {
   std::size_t size = 1;
+  const segment& first = segments_[from];
+  if (from + 1 < segments_.size() && may_be_joined(first)) {
+    while (size < max_udp_segments && from + size < segments_.size()) {
+      const segment& before = segments_[from + size - 1];
+      const segment& next = segments_[from + size];
+      const bool adjacent = next.session == first.session && next.counter == before.counter + 1;
+      if (!adjacent || before.size != first.size || next.view.count != 1 || !is_cut_of(first, next, size)) break;
+      ++size;
+    }
+    return size;
+  }
   while (from + size < segments_.size() && follows(segments_[from + size], segments_[from + size - 1])) ++size;
   return size;
 }
@@ -104,8 +143,9 @@ drop write_run(runs::run run, const tap_offloads& tap, outbox& out) noexcept {
   const runs::segment& first = run.front();
   const bool complete = !tap.checksum || wire::is_dhcp(first.view.headers, first.packet);
   std::size_t most = run.size();
-  if (first.view.gso == gso_kind::udp) most = std::min(most, max_udp_segments);
-  if (complete || !tap.takes(first.view.gso)) most = 1;
+  const gso_kind gso = gso_of(run);
+  if (gso == gso_kind::udp) most = std::min(most, max_udp_segments);
+  if (complete || !tap.takes(gso)) most = 1;
   for (; !run.empty(); run = run.subspan(std::min(most, run.size()))) {
     const runs::run part = run.first(std::min(most, run.size()));
     const drop lost = complete ? write_complete(part, out) : write_partial(part, out);

@@ -35,6 +35,31 @@ void check_train(lane_pair& p, const recipe& r, std::size_t size, std::size_t se
 
 std::size_t carried(const recipe& r) { return 1440 - 4 - r.headers(); }
 
+// A packet of `r` that is number `k` of what one socket sends; with a payload of its own.
+bytes numbered(const recipe& r, std::size_t k, bool partial) {
+  recipe one = r;
+  one.id = static_cast<std::uint16_t>(r.id + k);
+  one.seed = r.seed + static_cast<std::uint32_t>(k);
+  return make(one, partial);
+}
+
+// Single packets in one batch. Returns how many frames were written to the other TAP.
+std::size_t arrive_singly(lane_pair& p, const recipe& r, const std::vector<bytes>& packets) {
+  p.a.out.clear();
+  for (const bytes& packet : packets) p.a.send(packet, begun, meta_of(r, 0));
+  p.b.out.clear();
+  p.b.kept.clear();
+  p.b.kept.reserve(packets.size());
+  arrive_together(p.b, p.a.datagrams(), p.a.at);
+  return p.b.out.frames().size();
+}
+
+recipe udp_recipe(std::size_t payload) {
+  recipe r;
+  r.tcp = false;
+  r.payload = payload;
+  return r;
+}
 }  // namespace
 
 TEST_CASE("runs: every loss subset of a train, in order and out of order, gives its segments without the lost ones") {
@@ -194,4 +219,106 @@ TEST_CASE("runs: more segments than are kept are still all delivered, and a full
   send_super(p.a, r, 1000);
   arrive_together(p.b, p.a.datagrams(), p.a.at);
   p.b.expect_only(drop::outbox_full, 60);
+}
+
+TEST_CASE("runs: UDP packets that one socket sends to one host are one write, and come out as they went in") {
+  lane_pair p;
+  std::mt19937 random(8);
+  const std::array<tap_offloads, 3> taps{all_tap_offloads, {true, true, true, false}, {}};
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t size = 600 + random() % 700;
+    const std::size_t count = 2 + random() % 70;
+    recipe r = wire::random_recipe(random, 1, size);
+    r.tcp = false;
+    r.tcp_options = 0;
+    r.ip_options = 0;
+    CAPTURE(r.seed);
+    std::vector<bytes> sent;
+    std::vector<bytes> expected;
+    for (std::size_t k = 0; k < count; ++k) {
+      r.payload = k + 1 < count ? size : 500 + random() % (size - 499);
+      sent.push_back(numbered(r, k, true));
+      expected.push_back(numbered(r, k, false));
+    }
+    const tap_offloads& tap = taps[random() % taps.size()];
+    p.b.l.set_tap_offloads(tap);
+    const std::uint64_t before = p.b.l.tap().rx_frames;
+    const std::uint64_t bytes_before = p.b.l.tap().rx_bytes;
+    const std::size_t written = arrive_singly(p, r, sent);
+    const std::size_t most = std::min<std::size_t>(64, (65535 - 28) / size);
+    CHECK(written <= (tap.udp ? count / most + 2 : count));
+    CHECK(written >= (tap.udp ? 1 : count));
+    CHECK(flatten(r, p.b) == expected);
+    CHECK(p.b.l.tap().rx_frames - before == count);
+    std::size_t all = 0;
+    for (const bytes& one : sent) all += one.size();
+    CHECK(p.b.l.tap().rx_bytes - bytes_before == all);
+  }
+  p.b.expect_only(drop::none);
+}
+
+TEST_CASE("runs: UDP packets that no cutting would give are not joined") {
+  const recipe r = udp_recipe(600);
+  const auto parts = [&](auto&& change) {
+    lane_pair p;
+    std::vector<bytes> sent;
+    std::vector<bytes> expected;
+    for (std::size_t k = 0; k < 4; ++k) {
+      recipe one = r;
+      change(k, one);
+      sent.push_back(numbered(one, k, true));
+      expected.push_back(numbered(one, k, false));
+    }
+    const std::size_t written = arrive_singly(p, r, sent);
+    CHECK(flatten(r, p.b) == expected);
+    p.b.expect_only(drop::none);
+    return written;
+  };
+  CHECK(parts([](std::size_t, recipe&) {}) == 1);
+  CHECK(parts([](std::size_t k, recipe& one) { one.id = static_cast<std::uint16_t>(one.id - k); }) == 4);
+  CHECK(parts([](std::size_t k, recipe& one) { one.source_port = static_cast<std::uint16_t>(k % 2); }) == 4);
+  CHECK(parts([](std::size_t k, recipe& one) { one.dont_fragment = k != 2; }) == 3);
+  CHECK(parts([](std::size_t k, recipe& one) { one.payload = k == 1 ? 599 : 600; }) == 2);
+  CHECK(parts([](std::size_t k, recipe& one) { one.payload = k == 1 ? 601 : 600; }) == 3);
+  CHECK(parts([](std::size_t, recipe& one) { one.destination_port = 67; }) == 4);
+}
+
+TEST_CASE("runs: what is wrong in a UDP packet stays wrong") {
+  recipe r = udp_recipe(600);
+  const auto written = [&](std::size_t which, std::size_t at, std::size_t length = 0) {
+    lane_pair p;
+    std::vector<bytes> sent;
+    for (std::size_t k = 0; k < 3; ++k) sent.push_back(numbered(r, k, true));
+    sent[which][at] ^= 1U;
+    sent[which].resize(sent[which].size() + length);
+    const std::size_t frames = arrive_singly(p, r, sent);
+    const auto arrived = p.b.frames();
+    const bool there = std::find(arrived.begin(), arrived.end(), sent[which]) != arrived.end();
+    CHECK(there);
+    return frames;
+  };
+  CHECK(written(0, r.ip_at() + 11) == 2);  // header checksum
+  CHECK(written(2, r.ip_at() + 11) == 2);
+  CHECK(written(1, r.field_at() + 1) == 3);      // pseudo-header sum
+  CHECK(written(1, r.transport_at() + 5) == 3);  // UDP length
+  CHECK(written(1, 0) == 3);                     // a group
+  CHECK(written(1, r.headers(), 3) == 3);        // bytes behind the end of the packet
+}
+
+TEST_CASE("runs: a lost packet, one of another kind, and another peer end a joined run") {
+  lane_pair p;
+  const recipe r = udp_recipe(600);
+  for (std::size_t k = 0; k < 6; ++k) p.a.send(numbered(r, k, true), begun, meta_of(r, 0));
+  auto all = p.a.datagrams();
+  REQUIRE(all.size() == 6);
+  all.erase(all.begin() + 2);
+  p.b.kept.reserve(16);
+  arrive_together(p.b, all, p.a.at);
+  CHECK(p.b.out.frames().size() == 2);
+  p.b.out.clear();
+  p.a.send(numbered(r, 6, true), begun, meta_of(r, 0));
+  p.a.send(frame_of(mac_b, mac_a, 100));
+  p.a.send(numbered(r, 7, true), begun, meta_of(r, 0));
+  arrive_together(p.b, p.a.datagrams(), p.a.at);
+  CHECK(p.b.out.frames().size() == 3);
 }

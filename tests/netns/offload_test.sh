@@ -17,6 +17,12 @@ super_frames_cross_as_the_kernel_would_have_cut_them() {
 }
 case_of super_frames_cross_as_the_kernel_would_have_cut_them
 
+udp_packets_sent_one_by_one_cross_unaltered() {
+  supers singles n1:veth11 n3:veth31
+  supers singles n3:veth31 n1:veth11
+}
+case_of udp_packets_sent_one_by_one_cross_unaltered
+
 a_dhcp_client_that_reads_raw_sockets_gets_sums_it_accepts() {
   supers dhcp n1:veth11 n3:veth31 10.5.0.31
   supers dhcp n3:veth31 n1:veth11 10.5.0.11

@@ -3,6 +3,7 @@
 as in frames.py. What arrives is cut and summed here, by hand, and compared.
 
 supers.py trains FROM TO                  TCP and UDP over IPv4 and IPv6 with 0 to 2 tags, options, extension headers
+supers.py singles FROM TO                 UDP packets one by one; some are handed on as one, and none is altered by that
 supers.py dhcp FROM TO ADDRESS            DHCP-sized messages from a socket of the host; the reader is a raw one
 supers.py stream FROM TO ADDRESS          4 MiB by TCP to ADDRESS, content compared; and 60 UDP datagrams of each size
 """
@@ -114,8 +115,12 @@ def of(one, frame):
     return frame[:len(one.link)] == one.link
 
 
+def payload_at(one):
+    return len(one.frame(b"", 0, 0, 0, True))
+
+
 def payload_of(one, frame):
-    return len(frame) - len(one.frame(b"", 0, 0, 0, True))
+    return len(frame) - payload_at(one)
 
 
 def flattened(one, got):
@@ -175,6 +180,26 @@ def trains(source, sink):
                         require_stream(one, parts, name)
 
 
+def singles(source, sink):
+    for v6 in False, True:
+        for tags in 0, 1:
+            end = time.monotonic() + DEADLINE
+            joined = False
+            while not joined and time.monotonic() < end:
+                one = packet(sink.mac, source.mac, v6, False, tags, False, 16 * 1200 + 700)
+                expected = list(one.segments(1200))
+                for k in range(len(expected)):
+                    part = one.frame(one.payload[k * 1200:(k + 1) * 1200], 0, one.ident + k, 0, False)
+                    start = payload_at(one) - 8
+                    source.send(struct.pack("=BBHHHH", NEEDS_CSUM, 0, 0, 0, start, 6) + part)
+                got = sink.receive_all(lambda frame: of(one, frame),
+                                       lambda g: sum(payload_of(one, f) for _, f in g) >= one.size)
+                parts, _ = flattened(one, got)
+                require(parts == expected, f"UDP{6 if v6 else 4}, {tags} tags: packets sent one by one arrive altered")
+                joined = any(gso == UDP for (_, gso, *_), _ in got)
+            require(joined, f"UDP{6 if v6 else 4}, {tags} tags: none of the packets shares a write with another")
+
+
 def dhcp(source, sink, address):
     for size in 300, 548, 1200:
         for ports in (67, 68), (68, 67):
@@ -228,6 +253,8 @@ def stream(source, sink, address):
     datagrams.settimeout(DEADLINE)
     for size in 1, 100, 1200, 1472, 4000:
         for first in range(0, 60, 20):
+            if first == 20:
+                sender.connect((address, 5999))  # from here on the IPv4 ids count
             for number in range(first, first + 20):
                 sender.sendto(struct.pack("!H", number) + pattern(size), (address, 5999))
             for number in range(first, first + 20):
@@ -237,6 +264,6 @@ def stream(source, sink, address):
 
 if __name__ == "__main__":
     case, *rest = sys.argv[1:]
-    kind = super_port if case == "trains" else port
+    kind = super_port if case in ("trains", "singles") else port
     places = [kind(word) if ":" in word else word for word in rest]
-    {"trains": trains, "dhcp": dhcp, "stream": stream}[case](*places)
+    {"trains": trains, "singles": singles, "dhcp": dhcp, "stream": stream}[case](*places)

@@ -153,7 +153,8 @@ class lane {
   drop on_fragment(const addressed& from, const wire::fragment_view& fragment, time_point now, outbox& out) noexcept;
   drop deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) noexcept;
   drop check_arrived(const std::optional<wire::ethernet_header>& header) const noexcept;
-  void delivered(peer_id peer, const wire::ethernet_header& header, std::size_t bytes, time_point now) noexcept;
+  void delivered(peer_id peer, const wire::ethernet_header& header, std::size_t frames, std::size_t bytes,
+                 time_point now) noexcept;
 
   [[nodiscard]] session* find_mutable(session_id id) noexcept;
   void want(peer_id peer) noexcept;

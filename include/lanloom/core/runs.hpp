@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // runs.hpp - the segments of trains that one batch of datagrams brought, put together to as few packets as they make.
 //
-// Consecutive segments of one train are one run, and a run is one write to the TAP. Nothing waits: after each batch,
-// and before anything else of that batch is delivered, all is taken. So there is no flow table, no timer and nothing to
-// exhaust. Invariants: (1) at most `capacity` segments, memory taken at construction; (2) segments of a run have one
-// session, consecutive counters and indices, and the same gso, ecn, count, headers and segment size; (3) runs come in
-// the order of counters, per session.
+// Consecutive segments of one train are one run, and a run is one write to the TAP. So are single UDP packets that
+// follow one another, to one host, as the kernel would cut them from one: a joined run. Nothing waits: after each
+// batch, and before anything else of that batch is delivered, all is taken. So there is no flow table, no timer and
+// nothing to exhaust.
+// Invariants: (1) at most `capacity` segments, memory taken at construction; (2) segments of a run have one session and
+// consecutive counters, and either consecutive indices and the same gso, ecn, count, headers and segment size, or they
+// are whole packets, and cutting their run gives each of them back, byte for byte; (3) runs come in the order of
+// counters, per session.
 // Owner: lane. Segments borrow the batch. Spec: PROTOCOL.md 4.2.
 #pragma once
 
@@ -31,6 +34,9 @@ class runs {
     std::size_t size;  // of the segments of its train but the last
   };
   using run = std::span<const segment>;
+
+  // Frames that went into the other end's TAP to make this run.
+  [[nodiscard]] static std::size_t frames_of(run of) noexcept { return of.front().view.count == 1 ? of.size() : 1; }
 
   runs() { segments_.reserve(capacity); }
 
