@@ -11,15 +11,19 @@
 #   the host itself      one case: links, addresses, routes, rules, namespaces, firewall and sysctls as found
 # A program that crashes, ends with a status its summary does not explain, or says nothing is a failed case of its name.
 #
+# Two programs run at a time, as many as two cores can carry; what they say is printed and counted in the order of the
+# list at the end of this file. A test that measures runs alone. A program has 15 minutes, with --long two hours.
+#
 # Everything but namespace tests, os and app runs as the user who called sudo. Logs are kept in build/test-logs.
+# shellcheck disable=SC2030,SC2031  # a unit counts for itself
 set -euo pipefail
 set -m  # every program is a process group of its own, so that all of it can be ended
 export LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case "$*" in
-  "") fuzz_seconds=10 long=no ;;
-  --long) fuzz_seconds=60 long=yes && export LANLOOM_LONG=1 ;;
+  "") fuzz_seconds=10 program_seconds=900 long=no ;;
+  --long) fuzz_seconds=60 program_seconds=7200 long=yes && export LANLOOM_LONG=1 ;;
   *) echo "usage: tests/run.sh [--long]" >&2 && exit 2 ;;
 esac
 
@@ -40,9 +44,9 @@ scratch=$(mktemp -d)
 job=0
 watchdog=0
 
-end_group() {  # end_group PGID: asks, waits ten seconds for traps to clean up, then insists
+end_group() {  # end_group PGID SECONDS: asks, waits for traps to clean up, then insists
   kill -TERM -- "-$1" 2>/dev/null || return 0
-  for _ in $(seq 100); do
+  for _ in $(seq $(($2 * 10))); do
     kill -0 -- "-$1" 2>/dev/null || return 0
     sleep 0.1
   done
@@ -53,8 +57,9 @@ stop() {
   local status=$?
   trap - EXIT
   trap '' INT TERM HUP
-  if [ "$watchdog" -ne 0 ]; then kill -KILL -- "-$watchdog" 2>/dev/null || true; fi
-  if [ "$job" -ne 0 ]; then end_group "$job"; fi
+  local unit
+  for unit in "${units[@]:told}"; do kill -TERM -- "-$unit" 2>/dev/null || true; done
+  for unit in "${units[@]:told}"; do end_group "$unit" 15; done
   rm -rf "$scratch"
   if [ "${#as_user[@]}" -gt 0 ]; then chown -R "$user:$(id -g "$user")" "$logs"; fi
   exit "$status"
@@ -75,7 +80,7 @@ run() {
   (
     sleep "$seconds"
     touch "$scratch/late"
-    end_group "$job"
+    end_group "$job" 10
   ) </dev/null >/dev/null 2>&1 &
   watchdog=$!
   disown "$watchdog"
@@ -86,12 +91,79 @@ run() {
   if [ -e "$scratch/late" ]; then late=yes; fi
 }
 
+# A unit is a call of one of the functions below, in a process of its own beside the others: it counts for itself and
+# leaves what it prints and counts to `tell`.
+lanes=2
+units=()  # their process groups, in order
+told=0    # how many of them are printed and counted
+
+unit() {  # unit FUNCTION ARGUMENT...
+  while [ "$(jobs -rp | wc -l)" -ge "$lanes" ]; do
+    wait -n || true
+    tell
+  done
+  local number=${#units[@]}
+  (
+    set -m
+    trap stop_unit EXIT
+    trap 'exit 143' INT TERM HUP
+    scratch=$scratch/$number
+    passed=0 failed=0 skipped=0 failures=()
+    mkdir "$scratch"
+    "$@"
+    printf '%d %d %d\n' "$passed" "$failed" "$skipped" >"$scratch/counts"
+    if [ "$failed" -gt 0 ]; then printf '%s\n' "${failures[@]}" >"$scratch/failures"; fi
+  ) >"$scratch/$number.out" 2>&1 &
+  units+=("$!")
+  calls+=("$*")
+}
+
+stop_unit() {
+  trap - EXIT
+  trap '' INT TERM HUP
+  if [ "$watchdog" -ne 0 ]; then kill -KILL -- "-$watchdog" 2>/dev/null || true; fi
+  if [ "$job" -ne 0 ]; then end_group "$job" 10; fi
+}
+
+# Prints and counts the units that have ended, up to the first that has not.
+tell() {
+  local good bad left
+  while [ "$told" -lt "${#units[@]}" ] && ! jobs -rp | grep -qx "${units[told]}"; do
+    cat "$scratch/$told.out"
+    if read -r good bad left 2>/dev/null <"$scratch/$told/counts"; then
+      passed=$((passed + good))
+      failed=$((failed + bad))
+      skipped=$((skipped + left))
+      if [ "$bad" -gt 0 ]; then mapfile -t -O "${#failures[@]}" failures <"$scratch/$told/failures"; fi
+    else
+      not_ok "${calls[told]}" "ended without a result"
+    fi
+    rm -rf "${scratch:?}/$told" "$scratch/$told.out"
+    told=$((told + 1))
+  done
+}
+
+# Waits for all units begun.
+settle() {
+  local unit
+  for unit in "${units[@]:told}"; do
+    wait "$unit" || true
+    tell
+  done
+}
+
+part() {  # part TITLE: what follows begins after all before it, under a line of its own
+  settle
+  printf -- '-- %s\n' "$1"
+}
+
 # ---- counting ------------------------------------------------------------------------------------------------------
 
 passed=0
 failed=0
 skipped=0
 failures=()
+calls=()  # of the units, to name those that leave no counts
 
 ok() {
   passed=$((passed + 1))
@@ -128,7 +200,7 @@ doctest() {
     not_ok "$name" "$program is not built"
     return
   fi
-  run 900 "$log" "$@" "$program" --no-colors=1 --duration=0
+  run "$program_seconds" "$log" "$@" "$program" --no-colors=1 --duration=0
   summary=$(sed -n 's/^\[doctest\] test cases: *\([0-9]*\) *| *\([0-9]*\) passed *| *\([0-9]*\) failed *| *\([0-9]*\) skipped.*/\2 \3 \4/p' "$log" | tail -n 1)
   if [ -z "$summary" ]; then
     not_ok "$name" "no summary, $(how_it_ended)" "$log"
@@ -157,7 +229,7 @@ doctest() {
 script() {
   local name=$1 log=$logs/$1.log word rest seen=0 bad=0
   shift
-  run 900 "$log" "$@"
+  run "$program_seconds" "$log" "$@"
   while read -r word rest; do
     case $word in
       ok) ok "$name ${rest%%:*}" ;;
@@ -247,73 +319,70 @@ unit_tests() {  # unit_tests PRESET SUFFIX MODULE...
   shift 2
   for module in "$@"; do
     case $module in
-      os | app) doctest "test_$module$suffix" "build/$preset/tests/test_$module" ;;
-      *) doctest "test_$module$suffix" "build/$preset/tests/test_$module" "${as_user[@]}" ;;
+      os | app) unit doctest "test_$module$suffix" "build/$preset/tests/test_$module" ;;
+      *) unit doctest "test_$module$suffix" "build/$preset/tests/test_$module" "${as_user[@]}" ;;
     esac
   done
 }
 
-corpora() {  # corpora PRESET SUFFIX
+corpora() {  # corpora PRESET SUFFIX: short, so all of them are one unit
   local source name
   for source in tests/fuzz/*_fuzz.cpp; do
-    [ -e "$source" ] || continue
     name=$(basename "$source" _fuzz.cpp)
     single "corpus_$name$2" 300 "${as_user[@]}" "build/$1/tests/fuzz/corpus_$name" "tests/fuzz/corpus/$name"
   done
 }
 
-fuzzers() {
-  local source name found
-  for source in tests/fuzz/*_fuzz.cpp; do
-    [ -e "$source" ] || continue
-    name=$(basename "$source" _fuzz.cpp)
-    if [ ! -x "build/fuzz/tests/fuzz/fuzz_$name" ]; then
-      not_ok "fuzz_$name" "is not built (cmake --build --preset fuzz --target fuzzers)"
-      continue
-    fi
-    found=build/fuzz/found/$name
-    "${as_user[@]}" mkdir -p "$found"
-    single "fuzz_$name" $((fuzz_seconds + 120)) "${as_user[@]}" "build/fuzz/tests/fuzz/fuzz_$name" \
-      -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$found-" "$found" "tests/fuzz/corpus/$name"
-  done
+fuzzer() {  # fuzzer NAME
+  local found=build/fuzz/found/$1
+  if [ ! -x "build/fuzz/tests/fuzz/fuzz_$1" ]; then
+    not_ok "fuzz_$1" "is not built (cmake --build --preset fuzz --target fuzzers)"
+    return
+  fi
+  "${as_user[@]}" mkdir -p "$found"
+  single "fuzz_$1" $((fuzz_seconds + 120)) "${as_user[@]}" "build/fuzz/tests/fuzz/fuzz_$1" \
+    -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$found-" "$found" "tests/fuzz/corpus/$1"
 }
 
-namespace_tests() {
-  local file name
-  LANLOOM=$PWD/build/release/lanloom
-  export LANLOOM
-  for file in tests/netns/*_test.sh; do
-    [ -e "$file" ] || continue
-    name=$(basename "$file" _test.sh)
-    if [ "$(id -u)" -ne 0 ]; then
-      skip "netns_$name" "needs root"
-    else
-      script "netns_$name" bash "$file"
-    fi
-  done
+export LANLOOM=$PWD/build/release/lanloom
+namespace_test() {  # namespace_test NAME
+  if [ "$(id -u)" -ne 0 ]; then
+    skip "netns_$1" "needs root"
+  else
+    script "netns_$1" bash "tests/netns/$1_test.sh"
+  fi
 }
 
-modules=(base wire crypto core sim os app)
+measuring=" throughput "  # namespace tests that must have the machine for themselves
+
+modules=(sim os app core crypto wire base)  # the longest first
 host_before
-printf -- '-- unit tests and simulator, release\n'
+part "unit tests and simulator, release"
 unit_tests release "" "${modules[@]}"
-printf -- '-- layering\n'
-script layering "${as_user[@]}" bash tests/layering_test.sh
-printf -- '-- a build without libipsec-mb\n'
-script without_ipsec_mb "${as_user[@]}" bash tests/without_ipsec_mb_test.sh
-printf -- '-- fuzz corpora, release\n'
-corpora release ""
-printf -- '-- network namespaces, release\n'
-namespace_tests
-printf -- '-- unit tests, simulator and fuzz corpora under address and undefined behaviour sanitizers\n'
+part "layering, a build without libipsec-mb, fuzz corpora in release"
+unit script without_ipsec_mb "${as_user[@]}" bash tests/without_ipsec_mb_test.sh
+unit script layering "${as_user[@]}" bash tests/layering_test.sh
+unit corpora release ""
+part "network namespaces, release: what measures, alone"
+for test in tests/netns/*_test.sh; do
+  test=$(basename "$test" _test.sh)
+  if [[ $measuring == *" $test "* ]]; then unit namespace_test "$test" && settle; fi
+done
+part "network namespaces, release"
+for test in tests/netns/*_test.sh; do
+  test=$(basename "$test" _test.sh)
+  if [[ $measuring != *" $test "* ]]; then unit namespace_test "$test"; fi
+done
+part "unit tests, simulator and fuzz corpora under address and undefined behaviour sanitizers"
 unit_tests asan "(asan)" "${modules[@]}"
-corpora asan "(asan)"
-printf -- '-- fuzzers, %d s each\n' "$fuzz_seconds"
-fuzzers
+unit corpora asan "(asan)"
+part "fuzzers, $fuzz_seconds s each"
+for test in tests/fuzz/*_fuzz.cpp; do unit fuzzer "$(basename "$test" _fuzz.cpp)"; done
 if [ "$long" = yes ]; then
-  printf -- '-- unit tests and simulator, clang\n'
+  part "unit tests and simulator, clang"
   unit_tests clang "(clang)" "${modules[@]}"
 fi
+settle
 host_after
 
 if [ "${#failures[@]}" -gt 0 ]; then
