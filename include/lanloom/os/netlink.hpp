@@ -137,7 +137,7 @@ class netlink {
   void set_mac(int index, const mac_address& mac);
   void set_alias(int index, std::string_view alias);  // at most 255 bytes; empty: none
   void set_stp(int bridge_index, bool on);            // on: with the quick timers; off: they stay
-  void set_addr_gen_none(int index);  // nothing happens where the kernel has no IPv6
+  void set_addr_gen_none(int index);                  // nothing happens where the kernel has no IPv6
 
   // Whether its packets leave the kernel before they are cut and summed, as an interface may ask for. False: no such
   // link.
