@@ -320,16 +320,16 @@ TEST_CASE("a port of a switch in user space is suited to it, and a switch that d
     if (const auto* join = std::get_if<join_bridge>(&s)) h.kernel.ovs_bridge_of[join->port] = join->bridge;
   }
   CHECK(changes(h, p).empty());
-  h.kernel.unsuited = {"veth10", "ll-lan"};
+  h.kernel.unsuited = {"veth10", "vtap0"};
   CHECK(changes(h, p) ==
-        "suit ll-lan to a switch in user space\n"
+        "suit vtap0 to a switch in user space\n"
         "suit veth10 to a switch in user space\n");
   h.kernel.unsuited.clear();
   auto lost = h;
-  lost.lose("ll-lan");  // the switch's database still has it
-  CHECK(changes(lost, p).find("plug ll-lan into br-lan\n") != std::string::npos);
-  h.kernel.ovs_bridge_of.erase("ll-lan");
-  CHECK(changes(h, p) == "plug ll-lan into br-lan\n");
+  lost.lose("vtap0");  // the switch's database still has it
+  CHECK(changes(lost, p).find("plug vtap0 into br-lan\n") != std::string::npos);
+  h.kernel.ovs_bridge_of.erase("vtap0");
+  CHECK(changes(h, p) == "plug vtap0 into br-lan\n");
   h.kernel.ovs_bridge_exists = false;
   h.kernel.ovs_refusal = "ovs-vsctl: no answer";
   h.at({"veth10", {}}).link.up = false;

@@ -142,7 +142,7 @@ TEST_CASE("the offloads of an interface are switched off, wherever it lives") {
     CHECK_FALSE(there.uses_tx_offloads("eth0"));
     const auto features = os::output_of("nsenter --net=/run/netns/ns1 ethtool -k eth0");
     if (!features.empty()) {
-      CHECK(features.find("tcp-segmentation-offload: off") != std::string::npos);
+      CHECK(features.find("tx-tcp-segmentation: off") != std::string::npos);
     }
     CHECK(kernel.uses_tx_offloads("veth10"));
     CHECK_FALSE(kernel.uses_tx_offloads("absent"));

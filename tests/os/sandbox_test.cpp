@@ -339,10 +339,19 @@ FILTER_CASE("filter: what is forbidden ends the process") {
 
 #if defined(__x86_64__)
 FILTER_CASE("filter: the 32-bit system calls of the same processor are forbidden as well") {
-  CHECK(in_sandbox([] {
-          long result = 20;  // getpid
-          asm volatile("int $0x80" : "+a"(result) : : "memory");
-        }) == killed_by_filter);
+  const auto call = [] {
+    long result = 20;  // getpid
+    asm volatile("int $0x80" : "+a"(result) : : "memory");
+  };
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    call();
+    ::_exit(0);
+  }
+  const auto without_filter = outcome_of(child);
+  const bool kernel_has_them = without_filter == "status 0";
+  CHECK(in_sandbox(call) == (kernel_has_them ? std::string(killed_by_filter) : without_filter));
 }
 #endif
 
