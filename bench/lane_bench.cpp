@@ -31,6 +31,7 @@ class couple {
       pass(*b_, address_a);
       pass(*a_, address_b);
     }
+    measure_path();
   }
 
   node& a() { return *a_; }
@@ -53,6 +54,8 @@ class couple {
     peers[0].remote = remote;
     return std::make_unique<node>(std::move(config), std::move(peers), crypto::random(2), at);
   }
+
+  void measure_path();
 
   // What the outbox holds goes to `to`; its answer is in the outbox then.
   void pass(node& to, const endpoint& from) {
@@ -114,6 +117,17 @@ struct load {
     return folded_sum(ip + 12, 8, 6U + length);
   }
 };
+
+// From a to b, as it is soon after a stream has begun.
+void couple::measure_path() {
+  load first(64, 64);
+  a_->on_frame(first.frame(), at.now, out);
+  for (int i = 0; i < 4; ++i) {
+    a_->on_timer(at, out);
+    pass(*b_, address_a);
+    pass(*a_, address_b);
+  }
+}
 
 // Arguments: payload and segment size. The frame is copied anew each time, as if it came from the TAP, because sealing
 // uses up its bytes; that copy is part of the figure.

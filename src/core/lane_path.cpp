@@ -4,7 +4,6 @@
 #include <lanloom/crypto/random.hpp>
 
 #include <algorithm>
-#include <cassert>
 
 namespace lanloom::core {
 

@@ -26,17 +26,15 @@ void path_pings::begin(const endpoint& to, std::size_t most) noexcept {
   lost_ = 0;
 }
 
-bool path_pings::on_data(std::size_t bytes, time_point now) noexcept {
-  const bool begins = !flowing(now);
-  const bool grows = bytes > large_frame && !large_;
-  last_data_ = now;
-  if (!begins && !grows) return false;
-  if (begins) next_ = std::max(next_, now + stagger_);
-  if (grows) {
+// Data begins to flow, or large data turns up.
+void path_pings::on_news(std::size_t bytes, time_point now) noexcept {
+  const time_point soonest = now + (flowing(now) ? duration::zero() : stagger_);
+  if (!flowing(now)) next_ = std::max(next_, soonest);
+  if (bytes > large_frame && !large_) {
     large_ = true;
-    if (lost_ == 0) next_ = std::min(next_, std::max(now + (begins ? stagger_ : duration::zero()), sent_at_ + check));
+    if (lost_ == 0) next_ = std::min(next_, std::max(soonest, sent_at_ + check));
   }
-  return true;
+  last_data_ = now;
 }
 
 path_pings::batch path_pings::on_timer(time_point now) noexcept {
@@ -115,7 +113,7 @@ bool path_pings::on_pong(std::uint64_t token, std::size_t plain, time_point now)
 
 bool path_pings::on_refused(std::size_t bytes) noexcept {
   const std::size_t packet = bytes + overhead_ - wire::data_overhead;
-  if (waiting_ && packet == trying_) {
+  if (waiting_ && packet == trying_ && packet > mtu_.size()) {
     waiting_ = false;
     mtu_.on_failed(trying_);
     finish(sent_at_);

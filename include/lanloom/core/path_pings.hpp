@@ -39,13 +39,20 @@ class path_pings {
   // Another way. `most`: bytes of plaintext beyond which a datagram is never filled.
   void begin(const endpoint& to, std::size_t most) noexcept;
   // Data of so many bytes goes this way. Whether due() may be earlier now.
-  [[nodiscard]] bool on_data(std::size_t bytes, time_point now) noexcept;
+  [[nodiscard]] bool on_data(std::size_t bytes, time_point now) noexcept {
+    if (!flowing(now) || (bytes > large_frame && !large_)) {
+      on_news(bytes, now);
+      return true;
+    }
+    last_data_ = now;
+    return false;
+  }
   // What to send now, as sizes of IP packets. Each is to be sent, and on_sent() told.
   [[nodiscard]] batch on_timer(time_point now) noexcept;
   void on_sent(std::uint64_t token, std::uint16_t size, time_point now) noexcept;
   // `plain`: size of the ping's plaintext, as the pong says. Whether it answers one of ours.
   bool on_pong(std::uint64_t token, std::size_t plain, time_point now) noexcept;
-  // The kernel refused a datagram of `bytes`. Whether that was the ping under way, and so no loss.
+  // The kernel refused a datagram of `bytes`. Whether that was a ping larger than any data, and so no loss.
   bool on_refused(std::size_t bytes) noexcept;
 
   [[nodiscard]] time_point due() const noexcept;
@@ -63,6 +70,7 @@ class path_pings {
   };
 
   [[nodiscard]] bool flowing(time_point now) const noexcept { return last_data_ && now - *last_data_ < flows; }
+  void on_news(std::size_t bytes, time_point now) noexcept;
   void on_timeout(time_point now) noexcept;
   void finish(time_point now) noexcept;
 
