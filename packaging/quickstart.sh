@@ -223,7 +223,7 @@ case $command in
     ensure_optional_packages "${optional_packages[@]}"
     need_cmake
     build release
-    build asan
+    build asan tests
     if compgen -G 'tests/fuzz/*_fuzz.cpp' >/dev/null; then build fuzz fuzzers; fi
     if [ "$long" = yes ]; then build clang; fi
     trap - EXIT INT TERM HUP
