@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway_watch.hpp"
+#include "make_node_setup.hpp"
 #include "privileges.hpp"
 #include "reconciler.hpp"
 
@@ -10,14 +11,10 @@
 #include <lanloom/app/instance_directory.hpp>
 #include <lanloom/app/keeper.hpp>
 #include <lanloom/app/node_channel.hpp>
-#include <lanloom/app/offloads.hpp>
-#include <lanloom/crypto/aead.hpp>
-#include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/os/clock.hpp>
 #include <lanloom/os/listener.hpp>
 #include <lanloom/os/notify.hpp>
 #include <lanloom/os/udp.hpp>
-#include <lanloom/wire/payload.hpp>
 
 #include <fcntl.h>
 #include <grp.h>
@@ -87,22 +84,6 @@ void add_ending_signal(asio::signal_set& to, int s) {
   if (::sigaction(s, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) to.add(s);
 }
 
-std::uint8_t suites_of(cipher_choice choice) {
-  const bool aes = crypto::available(crypto::suite::aes_256_gcm);
-  switch (choice) {
-    case cipher_choice::chacha20_poly1305:
-      return wire::suite_bit_chacha20_poly1305;
-    case cipher_choice::automatic:
-      return static_cast<std::uint8_t>(wire::suite_bit_chacha20_poly1305 | (aes ? wire::suite_bit_aes_256_gcm : 0));
-    case cipher_choice::aes_256_gcm:
-      if (!aes) {
-        throw setup_error("[node] cipher = \"aes-256-gcm\": this processor has no AES instructions; use \"auto\"");
-      }
-      return wire::suite_bit_aes_256_gcm;
-  }
-  return wire::suite_bit_chacha20_poly1305;
-}
-
 // The node of a keeper that was killed may hold a port or socket for a moment.
 template <class Open>
 auto open_when_free(bool adopts, Open open) {
@@ -117,23 +98,6 @@ auto open_when_free(bool adopts, Open open) {
   }
 }
 
-crypto::accelerator accelerator_of(offload_choice wanted) {
-  switch (wanted) {
-    case offload_choice::automatic:
-      return crypto::accelerator::automatic;
-    case offload_choice::off:
-      return crypto::accelerator::off;
-    case offload_choice::on:
-      break;
-  }
-  const auto engine = crypto::gcm_engine::choose(crypto::accelerator::on);
-  if (!engine.accelerated()) {
-    throw setup_error("[offload] accelerator = \"on\": libipsec-mb cannot be used, because " +
-                      std::string(engine.reason()) + "; use \"auto\"");
-  }
-  return crypto::accelerator::on;
-}
-
 os::udp_socket open_underlay(const endpoint& listen, bool adopts) {
   try {
     return open_when_free(adopts, [&] { return os::udp_socket::open(listen); });
@@ -142,51 +106,6 @@ os::udp_socket open_underlay(const endpoint& listen, bool adopts) {
     throw setup_error(std::string(e.what()) +
                       "; another program or instance has that port: choose another [node] listen, or stop it");
   }
-}
-
-// Links of this host and its namespaces: no peer may send frames in their name.
-std::vector<os::mac_address> own_macs(const plan& p) {
-  std::vector<os::mac_address> macs;
-  for (const step& s : p.steps) {
-    if (const auto* bridge = std::get_if<create_bridge>(&s)) macs.push_back(bridge->mac);
-    if (const auto* tap = std::get_if<open_tap>(&s)) macs.push_back(tap->mac);
-    if (const auto* uplink = std::get_if<take_uplink>(&s)) macs.push_back(uplink->was.mac);
-    if (const auto* veth = std::get_if<create_veth>(&s)) macs.insert(macs.end(), {veth->host_mac, veth->inside_mac});
-  }
-  return macs;
-}
-
-node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) {
-  node_setup s;
-  s.instance = c.instance;
-  s.name = c.node.name;
-  s.listen = to_string(c.node.listen);
-  s.tap = c.tap.name;
-  s.bridge = c.bridge.name;
-  s.bridge_created = c.bridge.create;
-  s.network = c.node.network;
-  s.keys = {std::move(keys.private_key), keys.own};
-  s.network_secret = std::move(keys.network_secret);
-  s.suites = suites_of(c.node.cipher);
-  s.accelerator = accelerator_of(c.offload.accelerator);
-  s.mtu = p.facts.mtu;
-  s.own_macs = own_macs(p);
-  s.guard = !c.bridge.uplinks.empty();
-  for (std::size_t i = 0; i < c.peers.size(); ++i) {
-    const peer_config& from = c.peers[i];
-    s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), from.remote, from.keepalive});
-  }
-  return s;
-}
-
-offload_setup offloads_by(os::offload_probe& probe, const config& c, const plan& p) {
-  const os::kernel_offloads found = probe.answer().value_or(os::kernel_offloads{});
-  for (const std::string& name : missing_offloads(c.offload, found)) {
-    spdlog::warn("the kernel does not pass the self-test of {}; going on without it, which is slower", name);
-  }
-  auto chosen = choose_offloads(c.offload, found);
-  if (p.facts.user_space) chosen.to_tap = {};  // nobody finishes a frame before that switch reads it
-  return chosen;
 }
 
 std::string ready_line(const config& c) {

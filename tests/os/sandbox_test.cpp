@@ -350,7 +350,7 @@ FILTER_CASE("filter: the 32-bit system calls of the same processor are forbidden
     ::_exit(0);
   }
   const auto without_filter = outcome_of(child);
-  const bool kernel_has_them = without_filter == "status 0";
+  const bool kernel_has_them = without_filter.empty();  // else it dies by SIGSEGV, filter or not
   CHECK(in_sandbox(call) == (kernel_has_them ? std::string(killed_by_filter) : without_filter));
 }
 #endif
