@@ -85,7 +85,7 @@ TEST_CASE("live peers get every new session during a flood, as initiators and as
         net.send_frame(0, j);
         const auto* s = net.sending(0, j);
         outages += s == nullptr ? 1 : 0;
-        if (s != nullptr && s->who().id.value != last[j]) ++sessions, last[j] = s->who().id.value;
+        if (s != nullptr && s->who().local.value != last[j]) ++sessions, last[j] = s->who().local.value;
       }
     }
   }
