@@ -226,7 +226,7 @@ void daemon::on_udp_ready() {
 
 void daemon::end_turn() {
   carry_out();
-  if (node_.has_work() && !working_) {
+  if (node_.has_work() && !working_ && node_.may_work(os::monotonic_now())) {
     working_ = true;
     asio::defer(io_, [this] { work(); });
   }
@@ -235,7 +235,10 @@ void daemon::end_turn() {
 
 void daemon::work() {
   working_ = false;
-  node_.work({os::monotonic_now(), os::wall_now()}, out_);
+  const time_point from = os::monotonic_now();
+  node_.work({from, os::wall_now()}, out_);
+  const time_point to = os::monotonic_now();
+  node_.spent(to - from, to);
   end_turn();
 }
 

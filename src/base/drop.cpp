@@ -21,6 +21,10 @@ std::string_view to_string(drop reason) noexcept {
       return "bad_mac1";
     case drop::handshake_queue_full:
       return "handshake_queue_full";
+    case drop::no_cookie:
+      return "no_cookie";
+    case drop::bad_cookie:
+      return "bad_cookie";
     case drop::bad_handshake:
       return "bad_handshake";
     case drop::unknown_peer:

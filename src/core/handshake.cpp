@@ -47,6 +47,12 @@ network::mac1_key network::mac1_key_of(const crypto::public_key& receiver) const
   return key;
 }
 
+crypto::secret<32> network::cookie_key_of(const crypto::public_key& sender) const noexcept {
+  crypto::secret<32> key;
+  blake2b(key.writable(), {as_bytes("cookie"), sender.bytes}, gate_.view());
+  return key;
+}
+
 network::prologue network::prologue_of(std::span<const std::uint8_t, 8> clear_header) const noexcept {
   prologue out;
   const bytes_view name = as_bytes("lanloom-v1");

@@ -12,9 +12,10 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
       self_{std::move(config.keys), config.suites, config.mtu, random_.u64(), config.engine},
       own_mac1_(network_.mac1_key_of(self_.keys.public_half)),
       lane_(peers.size(), config.mtu, std::move(config.own_macs), random_),
-      waiting_(max_waiting_handshakes) {
+      gate_(network_.cookie_key_of(self_.keys.public_half)) {
   assert(peers.size() <= max_peers);
   peers_.reserve(peers.size());
+  known_.reserve(peers.size());
   for (auto& one : peers) {
     const peer_id id{static_cast<std::uint16_t>(peers_.size())};
     [[maybe_unused]] const bool added = by_key_.emplace(one.key, id).second;
@@ -42,6 +43,7 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
 // ---- inputs
 
 void node::on_frame(const super_frame& frame, time_point now, outbox& out, bool more) {
+  gate_.budget().on_frame(now);
   lane_.on_frame(frame, more, now, out);
   settle(now, out);
 }
@@ -53,6 +55,7 @@ void node::end_drain(time_point now, outbox& out) {
 
 void node::on_datagrams(std::span<const received> batch, time_point now, outbox& out) {
   lane_.on_datagrams(batch, now, out);
+  if (!out.frames().empty()) gate_.budget().on_frame(now);
   settle(now, out);
 }
 
@@ -61,6 +64,7 @@ void node::on_timer(instant at, outbox& out) {
   lane_.on_timer(at.now, out);
   if (forgets_due_ > 0 && lane_.loops()->due() != probed) send_forget(at.now, out);
   lane_.clear_wake();
+  (void)gate_.budget().allows(at.now);  // so that its next due time is not this one
   next_ = time_point::max();
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     const peer_id id{static_cast<std::uint16_t>(i)};
@@ -96,47 +100,66 @@ void node::on_event(const lane::event& e, time_point now, outbox& out) {
     case lane::event::kind::bye:
       return on_bye(e.peer, e.session, now, out);
     case lane::event::kind::handshake:
-      return lane_.drops().count(on_handshake(e.datagram, e.from));
+      return lane_.drops().count(on_handshake(e.datagram, e.from, now, out));
   }
 }
 
-drop node::on_handshake(bytes_view datagram, const endpoint& from) noexcept {
+drop node::on_handshake(bytes_view datagram, const endpoint& from, time_point now, outbox& out) noexcept {
   const auto type = wire::classify(datagram);
   assert(type && *type != wire::message_type::data);
-  if (*type == wire::message_type::cookie_reply) return drop::unexpected_handshake;
+  if (*type == wire::message_type::cookie_reply) return on_cookie_reply(wire::parse_cookie_reply(datagram), now);
   // The cheap check first: it costs a stranger nothing to send, and us almost nothing to refuse.
-  const bool genuine =
-      *type == wire::message_type::initiation
-          ? check_mac1(own_mac1_, wire::parse_initiation(datagram).before_mac1, wire::parse_initiation(datagram).mac1)
-          : check_mac1(own_mac1_, wire::parse_response(datagram).before_mac1, wire::parse_response(datagram).mac1);
-  if (!genuine) return drop::bad_mac1;
-  const bool asked = *type == wire::message_type::initiation ||
-                     awaiting(session_id{wire::parse_response(datagram).receiver_index}).has_value();
-  if (!asked) return drop::unexpected_handshake;
-  if (waiting_count_ == waiting_.size()) return drop::handshake_queue_full;
-  waiting& place = waiting_[(waiting_first_ + waiting_count_) % waiting_.size()];
-  place.from = from;
-  place.size = static_cast<std::uint16_t>(datagram.size());
-  std::copy(datagram.begin(), datagram.end(), place.bytes.begin());
-  ++waiting_count_;
+  if (*type == wire::message_type::initiation) {
+    const wire::initiation_view message = wire::parse_initiation(datagram);
+    if (!check_mac1(own_mac1_, message.before_mac1, message.mac1)) return drop::bad_mac1;
+    if (peers_.empty()) return drop::unknown_peer;
+    return gate_.on_initiation(
+        datagram, from, now, [&] { return knows(from, now); }, random_, out);
+  }
+  const wire::response_view message = wire::parse_response(datagram);
+  if (!check_mac1(own_mac1_, message.before_mac1, message.mac1)) return drop::bad_mac1;
+  if (!awaiting(session_id{message.receiver_index})) return drop::unexpected_handshake;
+  return gate_.on_response(datagram, from);
+}
+
+drop node::on_cookie_reply(const wire::cookie_reply_view& reply, time_point now) noexcept {
+  const auto id = awaiting(session_id{reply.receiver_index});
+  if (!id) return drop::unexpected_handshake;
+  peer& p = peers_[id->value];
+  cookie given;
+  if (!read_cookie_reply(reply, network_.cookie_key_of(p.config.key), p.under_way->mac1, given))
+    return drop::bad_cookie;
+  p.cookie_given = peer::given{given, now};
   return drop::none;
+}
+
+// Whether a peer is at this address, as far as we know. Looked up among all of them for each message of a flood.
+bool node::knows(const endpoint& from, time_point now) noexcept {
+  if (!known_at_ || now - *known_at_ >= known_refresh) {
+    known_.clear();
+    for (std::size_t i = 0; i < peers_.size(); ++i) {
+      const auto& remote = lane_.of(peer_id{static_cast<std::uint16_t>(i)}).remote;
+      if (remote) known_.push_back(*remote);
+    }
+    std::sort(known_.begin(), known_.end());
+    known_at_ = now;
+  }
+  return std::binary_search(known_.begin(), known_.end(), from);
 }
 
 // ---- handshakes
 
 bool node::work(instant at, outbox& out) {
-  if (waiting_count_ == 0) return false;
-  const waiting& message = waiting_[waiting_first_];
-  waiting_first_ = (waiting_first_ + 1) % waiting_.size();
-  --waiting_count_;
-  const bool asks = wire::classify(bytes_view(message.bytes).first(message.size)) == wire::message_type::initiation;
+  if (!has_work()) return false;
+  const waiting& message = gate_.queue().pop();
+  const bool asks = wire::classify(message.view()) == wire::message_type::initiation;
   lane_.drops().count(asks ? on_initiation(message, at.now, out) : on_response(message, at.now, out));
   settle(at.now, out);
-  return waiting_count_ > 0;
+  return has_work();
 }
 
 drop node::on_initiation(const waiting& message, time_point now, outbox& out) {
-  answer reply(self_, network_, wire::parse_initiation(bytes_view(message.bytes).first(message.size)));
+  answer reply(self_, network_, wire::parse_initiation(message.view()));
   crypto::public_key who;
   if (const drop refused = reply.read_peer(who); refused != drop::none) return refused;
   const auto known = by_key_.find(who);
@@ -168,7 +191,7 @@ drop node::on_initiation(const waiting& message, time_point now, outbox& out) {
 }
 
 drop node::on_response(const waiting& message, time_point now, outbox& out) {
-  const wire::response_view response = wire::parse_response(bytes_view(message.bytes).first(message.size));
+  const wire::response_view response = wire::parse_response(message.view());
   const session_id index{response.receiver_index};
   const auto id = awaiting(index);
   if (!id) return drop::unexpected_handshake;
@@ -401,7 +424,11 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
     lane_.release(index);
     return;
   }
-  p.under_way.emplace(peer::pending{std::move(*begun), at.now, to});
+  std::array<std::uint8_t, 16> mac1;
+  const auto sent = wire::parse_initiation(datagram).mac1;
+  std::copy(sent.begin(), sent.end(), mac1.begin());
+  if (p.cookie_given && at.now - p.cookie_given->at < cookie_life) write_mac2(p.cookie_given->value, datagram);
+  p.under_way.emplace(peer::pending{std::move(*begun), at.now, to, mac1});
   std::copy(datagram.begin(), datagram.end(), room.begin());
   out.push_train(to, id, datagram.size(), datagram.size());
 }

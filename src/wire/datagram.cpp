@@ -78,6 +78,14 @@ response_view parse_response(bytes_view datagram) noexcept {
   };
 }
 
+cookie_reply_view parse_cookie_reply(bytes_view datagram) noexcept {
+  return {
+      .receiver_index = load_le32(&datagram[4]),
+      .nonce = datagram.subspan<8, 24>(),
+      .sealed_cookie = datagram.subspan<32, 32>(),
+  };
+}
+
 data_view parse_data(bytes_span datagram) noexcept {
   return {
       .receiver_index = load_le32(&datagram[4]),
@@ -117,6 +125,13 @@ response_layout format_response(bytes_span datagram, std::uint32_t sender_index,
       .before_mac1 = datagram.first(mac1_at),
       .mac1 = datagram.subspan<mac1_at, mac_size>(),
   };
+}
+
+cookie_reply_layout format_cookie_reply(bytes_span datagram, std::uint32_t receiver_index) noexcept {
+  assert(datagram.size() == cookie_reply_size);
+  format_clear_header(datagram, message_type::cookie_reply);
+  store_le32(&datagram[4], receiver_index);
+  return {.nonce = datagram.subspan<8, 24>(), .sealed_cookie = datagram.subspan<32, 32>()};
 }
 
 void format_data_header(std::span<std::uint8_t, data_header_size> out, std::uint32_t receiver_index,

@@ -244,16 +244,60 @@ TEST_CASE("node: a forged response does not spoil the genuine one") {
   CHECK(c.a.status().now == peer_status::state::established);
 }
 
-TEST_CASE("node: no more handshakes wait than are kept") {
+TEST_CASE(
+    "node: under load an initiation from an unknown address gets a cookie, comes again with it, and is answered") {
   couple c;
   const bytes d = c.initiation();
-  for (std::size_t k = 0; k < node::max_waiting_handshakes + 5; ++k) c.b.arrive(d);
-  c.b.expect_only(drop::handshake_queue_full, 5);
+  for (std::size_t k = 0; k <= flood_gate::busy_places; ++k) c.b.arrive(d);
+  CHECK(c.b.out.empty());
+  c.b.arrive(d);
+  c.b.arrive(d);  // one source, 100 ms
+  c.b.expect_only(drop::no_cookie, 2);
+  const auto replies = c.b.datagrams();
+  REQUIRE(replies.size() == 1);
+  CHECK(replies[0].size() == wire::cookie_reply_size);
+
+  bytes altered = replies[0];
+  altered.back() ^= 1;
+  CHECK(c.a.receive(altered, start, at_b).empty());
+  c.a.expect_only(drop::bad_cookie);
+  CHECK(c.a.receive(replies[0], start, at_b).empty());
+  c.a.expect_only(drop::bad_cookie);  // and nothing for the genuine one
+  const bytes again = c.initiation(after(1s - 1ns));
+  c.b.arrive(again, after(1s - 1ns));  // more than 16 still wait
+  c.b.expect_only(drop::no_cookie, 2);
   std::size_t turns = 1;
-  while (c.b.n->work(start, c.b.out)) ++turns;
-  CHECK(turns == node::max_waiting_handshakes);
-  CHECK(c.b.datagrams().size() == 1);
-  CHECK_FALSE(c.b.n->has_work());
+  while (c.b.n->work(after(1s), c.b.out)) ++turns;
+  CHECK(turns == flood_gate::busy_places + 2);
+}
+
+TEST_CASE("node: with a valid mac2 no more handshakes wait than there are common places; any flip loses the place") {
+  couple c;
+  const bytes d = c.initiation();
+  for (std::size_t k = 0; k <= flood_gate::busy_places + 1; ++k) c.b.arrive(d);
+  const auto replies = c.b.datagrams();
+  REQUIRE(replies.size() == 1);
+  c.a.receive(replies[0], start, at_b);
+  const bytes again = c.initiation(after(500ms));
+  std::size_t bytes_in = 0, bytes_out = 0;
+  for (std::size_t bit = 0; bit < again.size() * 8; ++bit) {
+    bytes flipped = again;
+    flipped[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
+    c.b.arrive(flipped, after(500ms));
+    bytes_in += flipped.size();
+    for (const bytes& reply : c.b.datagrams()) {
+      CHECK(reply.size() == wire::cookie_reply_size);
+      bytes_out += reply.size();
+    }
+  }
+  CHECK(bytes_out <= bytes_in);
+  CHECK(c.b.n->data_plane().drops()[drop::no_cookie] == 1 + 128);  // in mac2 only: the rest is bad_mac1 or malformed
+  c.b.arrive(again, after(500ms), at_b);                           // a cookie is good for its address only
+  CHECK(c.b.n->data_plane().drops()[drop::no_cookie] == 1 + 128 + 1);
+  CHECK(c.b.n->data_plane().drops()[drop::handshake_queue_full] == 0);
+  const std::size_t room = handshake_queue::common_places - flood_gate::busy_places - 1;
+  for (std::size_t k = 0; k < room + 5; ++k) c.b.arrive(again, after(500ms));
+  CHECK(c.b.n->data_plane().drops()[drop::handshake_queue_full] == 5);
 }
 
 TEST_CASE("node: an outbox without room puts a handshake off, and says so") {

@@ -142,8 +142,9 @@ void network::receive_frame(std::size_t i, bytes_view bytes) {
 
 void network::after_input(std::size_t i) {
   carry_out(i);
-  while (nodes_[i] && nodes_[i]->has_work()) {
+  while (nodes_[i] && nodes_[i]->may_work(now_)) {
     nodes_[i]->work(clock(i), out_);
+    nodes_[i]->spent(handshake_cost, now_);
     carry_out(i);
   }
 }
@@ -243,7 +244,7 @@ void network::step(time_point to) {
   now_ = next;
   if (who == nobody) return;
   nodes_[who]->on_timer(clock(who), out_);
-  carry_out(who);
+  after_input(who);
   // A timer may cause another at once (a keepalive that asks for a rekey), but not for ever.
   turns_ = now_ == turns_at_ ? turns_ + 1 : 0;
   turns_at_ = now_;

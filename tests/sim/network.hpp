@@ -64,6 +64,7 @@ class network {
 
   conditions link;                              // may be changed at any time
   bool held = false;                            // datagrams wait in waiting() instead of travelling
+  duration handshake_cost{};                    // what computing one takes of a node's budget
   std::function<bool(const datagram&)> cut;     // true: never arrives
   std::function<void(const datagram&)> tapped;  // sees everything that is sent
 

@@ -23,6 +23,8 @@ enum class [[nodiscard]] drop : std::uint8_t {
   bad_tag,               // authentication failed
   bad_mac1,              // handshake not meant for our key, network name and network secret
   handshake_queue_full,  // more handshakes waiting than are kept
+  no_cookie,             // under load, an initiation that does not prove its address: at most a cookie reply
+  bad_cookie,            // a cookie reply that was not made for our initiation
   bad_handshake,         // a handshake that does not decrypt, or whose payload is malformed
   unknown_peer,          // a handshake by a key that is not in our configuration
   stale_handshake,       // time stamp not newer than the last one, or less than 20 ms after it

@@ -31,6 +31,7 @@ class network {
 
   using mac1_key = crypto::secret<32>;
   [[nodiscard]] mac1_key mac1_key_of(const crypto::public_key& receiver) const noexcept;
+  [[nodiscard]] crypto::secret<32> cookie_key_of(const crypto::public_key& sender) const noexcept;
   [[nodiscard]] const std::array<std::uint8_t, 16>& id() const noexcept { return id_; }
   // "lanloom-v1" || network id || the initiation's first 8 bytes.
   using prologue = std::array<std::uint8_t, 34>;

@@ -5,10 +5,11 @@
 // nouns are questions, verbs are commands. After any input or command the outbox is carried out and cleared.
 // Invariants: (1) same inputs and same random source, same outputs; (2) an initiation costs a peer's state only after
 // it verified, and no reply is larger than its cause; (3) handshakes are computed by work(), one a call, so that frames
-// flow between them; their queue is bounded. Thread: one. Owns everything of core. Throws only from the constructor.
-// Spec: PROTOCOL.md 5.
+// flow between them; their queue and their share of the time are bounded (flood_gate.hpp). Thread: one. Owns everything
+// of core. Throws only from the constructor. Spec: PROTOCOL.md 5.
 #pragma once
 
+#include <lanloom/core/flood_gate.hpp>
 #include <lanloom/core/peer.hpp>
 #include <lanloom/crypto/random.hpp>
 
@@ -29,7 +30,7 @@ struct node_config {
 
 class node {
  public:
-  static constexpr std::size_t max_waiting_handshakes = 64;
+  static constexpr std::chrono::milliseconds known_refresh{100};  // of the peers' addresses, under load
   static constexpr std::chrono::milliseconds accept_gap{20};
   static constexpr std::chrono::milliseconds start_pace{2};  // between the first initiations to different peers
   static constexpr std::chrono::seconds initiation_life{20};
@@ -59,25 +60,27 @@ class node {
 
   // Commands.
   void set_tap_offloads(const tap_offloads& taken) noexcept { lane_.set_tap_offloads(taken); }
-  bool work(instant at, outbox& out);  // computes one waiting handshake; whether more wait
+  // Computes one waiting handshake; whether more wait. may_work() says whether time may be spent on it now, and who
+  // measured what it took tells spent().
+  bool work(instant at, outbox& out);
+  void spent(duration cost, time_point now) noexcept { gate_.budget().spend(cost, now); }
   void say_bye(time_point now, outbox& out);
 
   // Questions.
-  [[nodiscard]] time_point next_timer() const noexcept { return std::min(next_, lane_.wake()); }
-  [[nodiscard]] bool has_work() const noexcept { return waiting_count_ > 0; }
+  [[nodiscard]] time_point next_timer() const noexcept { return std::min({next_, lane_.wake(), gate_.due()}); }
+  [[nodiscard]] bool has_work() const noexcept { return !gate_.queue().empty(); }
+  [[nodiscard]] bool may_work(time_point now) noexcept { return has_work() && gate_.budget().allows(now); }
   [[nodiscard]] std::vector<peer_status> peers(time_point now) const;
   [[nodiscard]] const lane& data_plane() const noexcept { return lane_; }
 
  private:
-  struct waiting {
-    endpoint from;
-    std::uint16_t size = 0;
-    std::array<std::uint8_t, wire::initiation_size + wire::max_tlv_bytes> bytes;
-  };
+  using waiting = handshake_queue::waiting;
 
   void settle(time_point now, outbox& out);
   void on_event(const lane::event& e, time_point now, outbox& out);
-  drop on_handshake(bytes_view datagram, const endpoint& from) noexcept;
+  drop on_handshake(bytes_view datagram, const endpoint& from, time_point now, outbox& out) noexcept;
+  drop on_cookie_reply(const wire::cookie_reply_view& reply, time_point now) noexcept;
+  [[nodiscard]] bool knows(const endpoint& from, time_point now) noexcept;
   void on_confirmed(peer_id id, session_id session, const endpoint& from, time_point now, outbox& out);
   void on_moved(peer_id id, const endpoint& from, time_point now, outbox& out);
   void on_pong(peer_id id, std::uint64_t token, const endpoint& from, time_point now, outbox& out);
@@ -108,9 +111,9 @@ class node {
   std::vector<peer> peers_;
   std::map<crypto::public_key, peer_id> by_key_;
   lane lane_;
-  std::vector<waiting> waiting_;  // ring
-  std::size_t waiting_first_ = 0;
-  std::size_t waiting_count_ = 0;
+  flood_gate gate_;
+  std::vector<endpoint> known_;  // where peers are, in order; as of known_at_
+  std::optional<time_point> known_at_;
   token_bucket own_loop_notices_;
   unsigned forgets_due_ = 0;
   time_point next_ = time_point::max();

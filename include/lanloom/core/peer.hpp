@@ -4,6 +4,7 @@
 // A plain record of node's; the rules that move it are node's. Its traffic is lane::link. Owner: node.
 #pragma once
 
+#include <lanloom/core/cookie.hpp>
 #include <lanloom/core/handshake.hpp>
 #include <lanloom/core/lane.hpp>
 #include <lanloom/core/retry.hpp>
@@ -32,8 +33,16 @@ struct peer {
     initiation handshake;
     time_point sent;
     endpoint to;
+    std::array<std::uint8_t, 16> mac1;  // of the datagram: what a cookie reply answers
   };
   std::optional<pending> under_way;
+
+  // What the peer wants to see while it is under load.
+  struct given {
+    cookie value;
+    time_point at;
+  };
+  std::optional<given> cookie_given;
 
   // A new address of the peer that is being tried.
   struct probe {

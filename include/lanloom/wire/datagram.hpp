@@ -50,6 +50,11 @@ struct response_view {
   bytes_view before_mac2;
   std::span<const std::uint8_t, 16> mac2;
 };
+struct cookie_reply_view {
+  std::uint32_t receiver_index;
+  std::span<const std::uint8_t, 24> nonce;
+  std::span<const std::uint8_t, 32> sealed_cookie;
+};
 struct data_view {
   std::uint32_t receiver_index;
   std::uint64_t counter;
@@ -60,6 +65,7 @@ struct data_view {
 // REQUIRES classify(datagram) gave the matching type.
 [[nodiscard]] initiation_view parse_initiation(bytes_view datagram) noexcept;
 [[nodiscard]] response_view parse_response(bytes_view datagram) noexcept;
+[[nodiscard]] cookie_reply_view parse_cookie_reply(bytes_view datagram) noexcept;
 [[nodiscard]] data_view parse_data(bytes_span datagram) noexcept;
 
 // Where the parts of an outgoing handshake message go. The clear header is already written; macs are zero.
@@ -78,10 +84,16 @@ struct response_layout {
   std::span<std::uint8_t, 16> mac1;
 };
 
-// REQUIRES datagram.size() == initiation_size (response_size): we send no TLVs.
+struct cookie_reply_layout {
+  std::span<std::uint8_t, 24> nonce;
+  std::span<std::uint8_t, 32> sealed_cookie;
+};
+
+// REQUIRES datagram.size() == initiation_size (response_size, cookie_reply_size): we send no TLVs.
 [[nodiscard]] initiation_layout format_initiation(bytes_span datagram, std::uint32_t sender_index) noexcept;
 [[nodiscard]] response_layout format_response(bytes_span datagram, std::uint32_t sender_index,
                                               std::uint32_t receiver_index) noexcept;
+[[nodiscard]] cookie_reply_layout format_cookie_reply(bytes_span datagram, std::uint32_t receiver_index) noexcept;
 // Writes the 16 bytes in front of a data datagram's ciphertext.
 void format_data_header(std::span<std::uint8_t, data_header_size> out, std::uint32_t receiver_index,
                         std::uint64_t counter) noexcept;
