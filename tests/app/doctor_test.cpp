@@ -239,7 +239,7 @@ TEST_CASE("an old nft, none, and one that never ends") {
     const auto found = look();
     CHECK(verdict_of(found, "nft") == "WARN");
     CHECK(verdict_of(found, "forward-bridged") == "WARN");
-    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(3));
+    CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(20));  // 6 s, and a busy machine
     shell("umount /usr/sbin/nft");
   });
 }
