@@ -30,7 +30,7 @@ void cookie_secret::replace(time_point now, crypto::random& source) noexcept {
   has_before_ = since_ && now - *since_ < 2 * cookie_life;
   before_ = std::move(present_);
   source.fill(present_.writable());
-  since_ = now;
+  since_ = has_before_ ? *since_ + cookie_life : now;  // as if it had been replaced in time
 }
 
 cookie cookie_secret::make(const endpoint& from, time_point now, crypto::random& source) noexcept {
@@ -62,11 +62,16 @@ void write_mac2(const cookie& with, bytes_span datagram) noexcept {
   crypto::blake2b(datagram.last(wire::mac_size), {datagram.first(datagram.size() - wire::mac_size)}, with);
 }
 
+flood_source source_of(const endpoint& from) noexcept {
+  flood_source who = from.address;
+  if (!from.is_v4()) std::fill(who.begin() + 8, who.end(), std::uint8_t{0});
+  return who;
+}
+
 bool cookie_limit::take(const endpoint& to, time_point now) noexcept {
   token_bucket bucket = all_;  // spent only if the source may be answered, too
   if (!bucket.take(all, now)) return false;
-  source who = to.address;
-  if (!to.is_v4()) std::fill(who.begin() + 8, who.end(), std::uint8_t{0});
+  const flood_source who = source_of(to);
   for (const answered& one : last_) {
     if (one.at && now - *one.at < gap && one.to == who) return false;
   }

@@ -6,11 +6,12 @@
 
 namespace lanloom::core {
 
-bool handshake_queue::ring::push(const endpoint& from, bytes_view datagram) noexcept {
+bool handshake_queue::ring::push(const endpoint& from, bytes_view datagram, bool proven) noexcept {
   if (count == all.size()) return false;
   waiting& place = all[(first + count) % all.size()];
   assert(datagram.size() <= place.bytes.size());
   place.from = from;
+  place.proven = proven;
   place.size = static_cast<std::uint16_t>(datagram.size());
   std::copy(datagram.begin(), datagram.end(), place.bytes.begin());
   ++count;
@@ -29,6 +30,14 @@ bool handshake_queue::ring::holds(const endpoint& from, std::uint8_t type) const
   for (std::size_t i = 0; i < count; ++i) {
     const waiting& one = all[(first + i) % all.size()];
     if (one.from == from && one.bytes[0] == type) return true;
+  }
+  return false;
+}
+
+bool handshake_queue::ring::holds_proven(const flood_source& source) const noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    const waiting& one = all[(first + i) % all.size()];
+    if (one.proven && source_of(one.from) == source) return true;
   }
   return false;
 }

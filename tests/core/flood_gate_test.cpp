@@ -41,3 +41,32 @@ TEST_CASE("flood gate: under load by the queue or by the budget, and for one sec
   CHECK(gate.due() > start + 1s);
   CHECK(gate.due() < start + 2s);
 }
+
+TEST_CASE("flood gate: a peer that has a cookie keeps its place when strangers have taken the common ones") {
+  crypto::initialise();
+  crypto::random source(2);
+  const crypto::secret<32> key{};
+  flood_gate gate{crypto::secret<32>{}};
+  outbox out;
+  constexpr time_point start{1h};
+  std::array<std::uint8_t, wire::initiation_size> d{};
+  (void)wire::format_initiation(d, 1);
+  const auto arrives = [&](const endpoint& from, bool known) {
+    return gate.on_initiation(
+        d, from, start, [&] { return known; }, source, out);
+  };
+  const endpoint stranger = endpoint::v4({192, 0, 2, 1}, 1);
+  const endpoint peer = endpoint::v4({192, 0, 2, 2}, 1);
+  while (!gate.under_load(start)) REQUIRE(arrives(stranger, false) == drop::none);
+  REQUIRE(arrives(peer, false) == drop::no_cookie);
+  cookie given{};
+  const auto reply = out.trains().back().bytes;
+  const auto mac1 = wire::parse_initiation(d).mac1;
+  REQUIRE(read_cookie_reply(wire::parse_cookie_reply(reply), key, mac1, given));
+  write_mac2(given, d);
+  while (gate.queue().push(stranger, d)) {
+  }
+  CHECK(arrives(peer, false) == drop::handshake_queue_full);
+  CHECK(arrives(peer, true) == drop::none);
+  CHECK(gate.on_response(d, stranger) == drop::none);
+}

@@ -8,18 +8,18 @@ using namespace lanloom::core;
 
 namespace {
 endpoint at(std::uint16_t port) { return endpoint::v4({192, 0, 2, 1}, port); }
-const std::array<std::uint8_t, 2> initiation{1, 1};
-const std::array<std::uint8_t, 2> response{2, 1};
+const std::array<std::uint8_t, 2> first_message{1, 1};
+const std::array<std::uint8_t, 2> second_message{2, 1};
 }  // namespace
 
 TEST_CASE("handshake queue: a flood leaves the kept places free, and both kinds are served in turn") {
   handshake_queue q;
-  for (std::size_t k = 0; k < handshake_queue::common_places; ++k) CHECK(q.push(at(1), initiation));
-  CHECK_FALSE(q.push(at(1), initiation));
-  CHECK(q.push_kept(at(2), initiation));
-  CHECK_FALSE(q.push_kept(at(2), initiation));  // one of each kind from each source
-  CHECK(q.push_kept(at(2), response));
-  CHECK(q.push_kept(at(3), initiation));
+  for (std::size_t k = 0; k < handshake_queue::common_places; ++k) CHECK(q.push(at(1), first_message));
+  CHECK_FALSE(q.push(at(1), first_message));
+  CHECK(q.push_kept(at(2), first_message));
+  CHECK_FALSE(q.push_kept(at(2), first_message));  // one of each kind from each source
+  CHECK(q.push_kept(at(2), second_message));
+  CHECK(q.push_kept(at(3), first_message));
   CHECK(q.size() == handshake_queue::common_places + 3);
   CHECK(q.pop().from == at(2));
   CHECK(q.pop().from == at(1));
@@ -31,8 +31,27 @@ TEST_CASE("handshake queue: a flood leaves the kept places free, and both kinds 
 
 TEST_CASE("handshake queue: the kept places are bounded, too") {
   handshake_queue q;
-  for (std::uint16_t k = 0; k < handshake_queue::kept_places; ++k) CHECK(q.push_kept(at(k), initiation));
-  CHECK_FALSE(q.push_kept(at(100), initiation));
+  for (std::uint16_t k = 0; k < handshake_queue::kept_places; ++k) CHECK(q.push_kept(at(k), first_message));
+  CHECK_FALSE(q.push_kept(at(100), first_message));
   CHECK(q.pop().from == at(0));
-  CHECK(q.push_kept(at(100), initiation));
+  CHECK(q.push_kept(at(100), first_message));
+}
+
+TEST_CASE("handshake queue: a source that has proved itself waits once, whatever its ports, an IPv6 /64 likewise") {
+  handshake_queue q;
+  CHECK(q.push(at(1), first_message));  // not proven: anybody may have sent it in that name
+  CHECK(q.push_proven(at(1), first_message));
+  CHECK_FALSE(q.push_proven(at(2), first_message));
+  endpoint six;
+  six.address = {0x20, 0x01, 0x0d, 0xb8};
+  six.port = 1;
+  CHECK(q.push_proven(six, first_message));
+  six.address[15] = 1;
+  CHECK_FALSE(q.push_proven(six, first_message));
+  six.address[7] = 1;
+  CHECK(q.push_proven(six, first_message));
+  (void)q.pop();
+  CHECK_FALSE(q.push_proven(at(2), first_message));
+  (void)q.pop();
+  CHECK(q.push_proven(at(2), first_message));
 }

@@ -56,3 +56,14 @@ TEST_CASE("work budget: due says when an empty one allows work again; savings ar
   b.spend(work_budget::most, start + 1h);
   CHECK_FALSE(b.allows(start + 1h));
 }
+
+TEST_CASE("work budget: a process that was stopped while it worked goes on soon") {
+  work_budget b;
+  b.spend(10min, start);
+  CHECK_FALSE(b.allows(start));
+  CHECK(b.due() - start <= work_budget::idle_divisor * work_budget::most + 2us);
+  b.on_frame(b.due());
+  b.spend(10min, start + 1s);
+  b.on_frame(start + 1s);
+  CHECK(b.due() - (start + 1s) <= work_budget::busy_divisor * work_budget::most + 2us);
+}

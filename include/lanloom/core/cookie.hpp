@@ -46,8 +46,12 @@ void write_cookie_reply(bytes_span datagram, const crypto::secret<32>& key, cons
 // The last 16 bytes of an initiation that is complete otherwise.
 void write_mac2(const cookie& with, bytes_span datagram) noexcept;
 
-// How many cookie replies leave. A source is an IPv4 address, or the /64 of an IPv6 address: whoever has one address of
-// a /64 mostly has all of it, and could ask from each.
+// Where a stranger sends from: an IPv4 address, or the /64 of an IPv6 address, since whoever has one address of a /64
+// mostly has all of it.
+using flood_source = std::array<std::uint8_t, 16>;
+[[nodiscard]] flood_source source_of(const endpoint& from) noexcept;
+
+// How many cookie replies leave.
 class cookie_limit {
  public:
   static constexpr token_bucket::rate all{std::chrono::milliseconds{1}, 16};
@@ -59,9 +63,8 @@ class cookie_limit {
   [[nodiscard]] bool take(const endpoint& to, time_point now) noexcept;
 
  private:
-  using source = std::array<std::uint8_t, 16>;
   struct answered {
-    source to{};
+    flood_source to{};
     std::optional<time_point> at;
   };
   std::array<answered, sources> last_;  // ring

@@ -29,17 +29,18 @@ class flood_gate {
   template <class Known>
   drop on_initiation(bytes_view datagram, const endpoint& from, time_point now, Known&& known, crypto::random& source,
                      outbox& out) noexcept {
-    if (!under_load(now) || secret_.check(wire::parse_initiation(datagram), from, now, source)) {
-      return queue_.push(from, datagram) ? drop::none : drop::handshake_queue_full;
-    }
+    if (!under_load(now)) return queue_.push(from, datagram) ? drop::none : drop::handshake_queue_full;
+    const bool proven = secret_.check(wire::parse_initiation(datagram), from, now, source);
+    if (proven && queue_.push_proven(from, datagram)) return drop::none;
     if (known() && queue_.push_kept(from, datagram)) return drop::none;
+    if (proven) return drop::handshake_queue_full;
     answer(datagram, from, now, source, out);
     return drop::no_cookie;
   }
   // REQUIRES a response to a handshake under way. Who can name that handshake has seen our initiation: no cookie is
-  // asked of it, and it gets a place where strangers have none.
+  // asked of it, and it gets a place where strangers have none, else one of the common ones.
   drop on_response(bytes_view datagram, const endpoint& from) noexcept {
-    return queue_.push_kept(from, datagram) ? drop::none : drop::handshake_queue_full;
+    return queue_.push_kept(from, datagram) || queue_.push(from, datagram) ? drop::none : drop::handshake_queue_full;
   }
 
   [[nodiscard]] bool under_load(time_point now) noexcept;

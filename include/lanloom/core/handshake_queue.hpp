@@ -7,6 +7,7 @@
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
+#include <lanloom/core/cookie.hpp>
 #include <lanloom/wire/datagram.hpp>
 
 #include <array>
@@ -23,6 +24,7 @@ class handshake_queue {
   struct waiting {
     endpoint from;
     std::uint16_t size = 0;
+    bool proven = false;  // its source, by a cookie
     std::array<std::uint8_t, wire::initiation_size + wire::max_tlv_bytes> bytes;
     [[nodiscard]] bytes_view view() const noexcept { return bytes_view(bytes).first(size); }
   };
@@ -31,6 +33,10 @@ class handshake_queue {
 
   // False when there is no place. REQUIRES a datagram that wire::classify found to be of type 1 or 2.
   [[nodiscard]] bool push(const endpoint& from, bytes_view datagram) noexcept { return common_.push(from, datagram); }
+  // One at a time for each source: a stranger who proves one address must not fill all places from it.
+  [[nodiscard]] bool push_proven(const endpoint& from, bytes_view datagram) noexcept {
+    return !common_.holds_proven(source_of(from)) && common_.push(from, datagram, true);
+  }
   [[nodiscard]] bool push_kept(const endpoint& from, bytes_view datagram) noexcept {
     return !kept_.holds(from, datagram.front()) && kept_.push(from, datagram);
   }
@@ -47,9 +53,10 @@ class handshake_queue {
  private:
   struct ring {
     explicit ring(std::size_t size) : all(size) {}
-    bool push(const endpoint& from, bytes_view datagram) noexcept;
+    bool push(const endpoint& from, bytes_view datagram, bool proven = false) noexcept;
     const waiting& pop() noexcept;
     [[nodiscard]] bool holds(const endpoint& from, std::uint8_t type) const noexcept;
+    [[nodiscard]] bool holds_proven(const flood_source& source) const noexcept;
 
     std::vector<waiting> all;
     std::size_t first = 0;

@@ -22,10 +22,11 @@ class work_budget {
   static constexpr duration least = std::chrono::microseconds{1};  // waited for: a timer has to move
 
   void on_frame(time_point now) noexcept { frame_ = now; }
-  // The work just done took `cost`. What it overdraws is earned back before there is more.
+  // The work just done took `cost`. What it overdraws is earned back before there is more, but never more than `most`:
+  // a process that was stopped meanwhile has not worked for so long.
   void spend(duration cost, time_point now) noexcept {
     earn(now);
-    left_ -= std::max(cost, duration::zero());
+    left_ = std::max(left_ - std::clamp(cost, duration::zero(), 2 * most), -most);
   }
   [[nodiscard]] bool allows(time_point now) noexcept {
     earn(now);
