@@ -5,8 +5,8 @@
 #
 #      ns1 10.5.0.11, far_end.py --- br-lan --- alpha ===== underlay ===== B, where the reference is up to 400 peers
 #
-# The reference prints the cases. In each role, in both suites, with and without network secret and preshared key: ARP, echo,
-# slices, trains, replays, altered datagrams, bye. Then V2: 10^3 handshakes in each role.
+# The reference prints the cases. In each role, in both suites, with and without network secret and preshared key: ARP,
+# echo, slices, trains, replays, altered datagrams, bye. Then V2: 10^3 handshakes in each role.
 . "$(dirname "$0")/lib.sh"
 
 if ! python3 -c 'import cryptography' 2>/dev/null; then
