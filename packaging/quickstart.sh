@@ -17,7 +17,7 @@ build_packages=(g++ cmake ninja-build pkg-config libboost-dev libsodium-dev libc
   libtomlplusplus-dev nlohmann-json3-dev libmnl-dev libseccomp-dev doctest-dev)
 optional_packages=(libipsec-mb-dev)  # AES-256-GCM several times faster; x86-64 only, and not everywhere
 run_packages=(nftables iproute2 iptables iputils-ping iperf3 tcpdump ethtool procps util-linux python3)
-test_packages=(clang)  # and the runtime of that clang, see clang_runtime
+test_packages=(clang python3-cryptography)  # and the runtime of that clang, see clang_runtime
 cmake_needed=3.25
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
