@@ -233,7 +233,8 @@ class comparison {
     if (found == nullptr) {
       result_.missing.push_back("uplink " + s.was.name +
                                 ": there is no such interface; plug it in, or correct [bridge] uplinks");
-    } else if (found->link.master != 0 && (bridge == nullptr || found->link.master != bridge->link.index)) {
+    } else if (found->link.master != 0 && (bridge == nullptr || found->link.master != bridge->link.index) &&
+               !was_taken(found->link)) {
       result_.conflicts.push_back("uplink " + s.was.name +
                                   ": is a port of something else already; take it out, or correct [bridge] uplinks");
     } else if (!is_taken(s, kernel_) || !contains(entries_, taken_uplink{s.was.name, s.bridge, s.was.up})) {
@@ -301,6 +302,16 @@ class comparison {
     result_.conflicts.push_back(name + ": exists already and is not lanloom's; choose another " + key +
                                 " or remove it");
     return false;
+  }
+
+  // By us, for another bridge perhaps: from there it is given back in this very pass.
+  [[nodiscard]] bool was_taken(const os::link& port) const {
+    return std::any_of(entries_.begin(), entries_.end(), [&](const journal_entry& e) {
+      const auto* taken = std::get_if<taken_uplink>(&e);
+      if (taken == nullptr || taken->port != port.name) return false;
+      const auto* bridge = kernel_.here.find(taken->bridge);
+      return bridge != nullptr && bridge->link.index == port.master;
+    });
   }
 
   [[nodiscard]] bool made(link_kind kind, std::string_view name) const {

@@ -78,12 +78,6 @@ plan with_attachments(plan p, const std::vector<journal_entry>& entries) {
   }
   return p;
 }
-
-void note(const change& c, convergence& in) {
-  in.done.push_back(to_string(c));
-  const auto* made = std::get_if<step>(&c);
-  if (made != nullptr && std::holds_alternative<take_uplink>(*made)) in.took_uplink = true;
-}
 }  // namespace
 
 // One look at the host and what follows from it.
@@ -115,6 +109,10 @@ class host::pass {
   }
 
   [[nodiscard]] std::optional<os::tap> take_tap() noexcept { return build_.take_tap(); }
+  [[nodiscard]] bool unproven() const {
+    return std::any_of(log_.entries().begin(), log_.entries().end(),
+                       [](const journal_entry& e) { return std::holds_alternative<unproven_move>(e); });
+  }
 
  private:
   void undo(const journal_entry& entry, undo_report& undone) {
@@ -126,11 +124,8 @@ class host::pass {
     }
     remover remove(host_.instance_, false, log_.entries(), undone);
     if (remove.undo(entry) != fate::gone) return;
-    auto rest = log_.entries();
-    const auto* uplink = std::get_if<taken_uplink>(&entry);
-    std::erase_if(
-        rest, [&](const journal_entry& e) { return e == entry || (uplink != nullptr && speaks_of(e, uplink->port)); });
-    log_.replace(std::move(rest));
+    log_.retract(entry);
+    if (const auto* uplink = std::get_if<taken_uplink>(&entry)) forget(uplink->port, log_);
   }
 
   bool table_is_right(const plan& whole) {
@@ -168,8 +163,9 @@ convergence host::start(const plan& p) {
   convergence result;
   for (const auto& c : now.found().changes) {
     now.carry_out(c.what, result.undone);
-    note(c.what, result);
+    result.done.push_back(to_string(c.what));
   }
+  result.unproven = now.unproven();
   result.tap = now.take_tap();
   return result;
 }
@@ -186,13 +182,36 @@ convergence host::converge(const plan& p, const std::function<bool(const std::st
     if (!at->second) continue;
     try {
       now.carry_out(c.what, result.undone);
-      note(c.what, result);
+      result.done.push_back(to_string(c.what));
     } catch (const std::exception& e) {
       result.failed.emplace_back(e.what());
     }
   }
+  result.unproven = now.unproven();
   result.tap = now.take_tap();
   return result;
+}
+
+std::vector<std::string> host::taken_uplinks() const {
+  std::vector<std::string> names;
+  for (const auto& e : read_journal(journal_file_, read_origin()).entries) {
+    if (const auto* taken = std::get_if<taken_uplink>(&e)) names.push_back(taken->port);
+  }
+  return names;
+}
+
+void host::give_back_uplinks_but(const std::vector<std::string>& kept) {
+  journal log = open_journal(instance_, journal_file_);
+  for (const auto& name : taken_uplinks()) {
+    if (std::find(kept.begin(), kept.end(), name) == kept.end()) give_back_new(name, log);
+  }
+}
+
+void host::uplinks_proved() {
+  journal log = open_journal(instance_, journal_file_);
+  auto rest = log.entries();
+  std::erase_if(rest, [](const journal_entry& e) { return std::holds_alternative<unproven_move>(e); });
+  if (rest != log.entries()) log.replace(std::move(rest));
 }
 
 }  // namespace lanloom::app

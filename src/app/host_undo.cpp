@@ -28,8 +28,10 @@ void name_addresses_of_bridge(const std::string& instance, const std::vector<jou
     std::string addresses;
     for (const auto& a : kernel.addresses(bridge.index)) addresses += (addresses.empty() ? "" : ", ") + to_string(a);
     if (!shared || addresses.empty()) continue;
-    report.left.push_back("addresses of " + bridge.name + " (" + addresses +
-                          "): the journal is lost, so nobody knows which of them came there with an uplink");
+    report.left.push_back(
+        "addresses of " + bridge.name + " (" + addresses +
+        "): the journal is lost, so nobody knows which of them came there with an uplink; if some did, neither unplug "
+        "it nor use --force, but run `lanloom up` with this instance's file, which finds out, and stop it");
   }
 }
 
@@ -63,11 +65,12 @@ bool goes_with_link(const journal_entry& e, const std::vector<journal_entry>& al
   });
 }
 
-// How an uplink was is needed until it has been given back.
+// Until an uplink has been given back, how it was is needed, and so is the bridge that has its addresses.
 bool is_needed(const journal_entry& e, const std::vector<journal_entry>& remaining) {
   return std::any_of(remaining.begin(), remaining.end(), [&](const journal_entry& other) {
     const auto* taken = std::get_if<taken_uplink>(&other);
-    return taken != nullptr && speaks_of(e, taken->port);
+    const auto* link = std::get_if<made_link>(&e);
+    return taken != nullptr && (speaks_of(e, taken->port) || (link != nullptr && link->name == taken->bridge));
   });
 }
 }  // namespace

@@ -169,13 +169,18 @@ void journal::retract(const journal_entry& e) {
 }
 
 void journal::replace(std::vector<journal_entry> entries) {
+  // As in append: what could not be read back must not be done.
+  std::size_t size = origin_.size() + 1;
+  for (const auto& e : entries) {
+    const auto line = to_string(e);
+    size += line.size() + 1;
+    if (size > max_size || parse_journal_entry(line) != e) {
+      os::throw_errno("write to " + file_.string() + ": " + line, EMSGSIZE);
+    }
+  }
   fd_.reset();
   write_journal(file_, origin_, entries);
-  size_ = 0;
-  if (!entries.empty()) {
-    size_ = origin_.size() + 1;
-    for (const auto& e : entries) size_ += to_string(e).size() + 1;
-  }
+  size_ = entries.empty() ? 0 : size;
   entries_ = std::move(entries);
 }
 

@@ -64,6 +64,7 @@ struct printer {
   std::string operator()(const taken_uplink& e) const {
     return "uplink " + e.port + " " + e.bridge + (e.was_up ? " up" : " down");
   }
+  std::string operator()(const unproven_move& e) const { return "unproven " + e.bridge; }
   std::string operator()(const had_address& e) const {
     const auto& a = e.address;
     return "had-address " + e.port + " " + to_string(a.address) + " " + std::to_string(a.scope) + " " +
@@ -261,6 +262,7 @@ std::optional<journal_entry> parse_journal_entry(std::string_view line) {
   if (is("port", 4)) return port_from(w);
   if (is("attached", 7)) return attachment_from(w);
   if (is("instance", 5)) return facts_from(w);
+  if (is("unproven", 2)) return unproven_move{std::string(w[1])};
   if (is("uplink", 4)) return uplink_from(w);
   if (is("had-address", 10)) return had_address_from(w);
   if (is("had-route", 11)) return had_route_from(w);

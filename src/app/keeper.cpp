@@ -169,6 +169,7 @@ class keeper {
         children_(io_, SIGCHLD),
         timer_(io_),
         gateways_(io_),
+        moved_(moved_gateways(wanted)),
         reconciler_(
             io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); }) {
     for (const int s : ending_signals) add_ending_signal(signals_, s);
@@ -184,11 +185,11 @@ class keeper {
     setup_.host.log_level = spdlog::get_level();
   }
 
-  // Until a signal came; a signal from before counts. `moved`: the default gateways that are reached by the bridge
-  // since this start.
-  int run(node_descriptors descriptors, const offload_setup& offloads, std::vector<ip_address> moved);
-  // It ended because the host reached none of these any more: whatever else holds, that must be undone.
-  [[nodiscard]] bool cut_off() const noexcept { return cut_off_; }
+  // Until a signal came; a signal from before counts. `unproven`: the default gateways have yet to answer by the
+  // bridge.
+  int run(node_descriptors descriptors, const offload_setup& offloads, bool unproven);
+  // The host does not reach its default gateway by the bridge, or nobody knows yet: that must be undone in any case.
+  [[nodiscard]] bool cut_off() const noexcept { return cut_off_ || gateways_.pending(); }
 
  private:
   void start_node();
@@ -199,6 +200,11 @@ class keeper {
   void wait_for_child();
   void reload();
   void apply(config now);
+  [[nodiscard]] plan plan_of(const config& c) const;
+  convergence put_in_force(config now, plan wanted);
+  void watch(std::vector<std::vector<ip_address>> gateways, std::function<void()> on_silent);
+  void go_back(const config& before);
+  void end_cut_off();
   void replace_tap(os::tap tap);
   void replace_node();
   void report();
@@ -218,6 +224,7 @@ class keeper {
   asio::signal_set children_;
   asio::steady_timer timer_;
   gateway_watch gateways_;
+  std::vector<std::vector<ip_address>> moved_;  // at this start
   reconciler reconciler_;
   std::optional<os::channel> channel_;
   std::optional<asio::posix::stream_descriptor> channel_ready_;
@@ -230,18 +237,14 @@ class keeper {
   int status_ = 0;
 };
 
-int keeper::run(node_descriptors descriptors, const offload_setup& offloads, std::vector<ip_address> moved) {
+int keeper::run(node_descriptors descriptors, const offload_setup& offloads, bool unproven) {
   descriptors_ = std::move(descriptors);
   setup_.offloads = offloads;
   io_.poll();
   if (!stopping_) {
     start_node();
     reconciler_.start();
-    gateways_.begin(config_.bridge.name, std::move(moved), [this] {
-      cut_off_ = true;
-      status_ = 3;  // what the file asks for does not work here, and would not the next time
-      stop();
-    });
+    if (unproven) watch(moved_, [this] { end_cut_off(); });
   }
   io_.run();
   descriptors_ = {};
@@ -369,38 +372,76 @@ void keeper::reload() {
   report();
 }
 
-void keeper::apply(config now) {
-  plan wanted = make_plan(now, setup_.keys.public_half, read_facts(now));
+plan keeper::plan_of(const config& c) const {
+  plan wanted = make_plan(c, setup_.keys.public_half, read_facts(c));
   wanted.facts.mtu = setup_.mtu;
+  return wanted;
+}
+
+void keeper::apply(config now) {
+  plan wanted = plan_of(now);
   if (wanted.facts.user_space != user_space_) {
     throw setup_error("bridge " + now.bridge.name +
                       ": is of another datapath now, which a reload cannot follow: restart this instance");
   }
+  const bool others = now.bridge.uplinks != config_.bridge.uplinks;
+  if (others && gateways_.pending()) {
+    throw setup_error("[bridge] uplinks has changed, and the last change is still being tried: reload again in " +
+                      std::to_string(gateway_watch::patience.count()) + " s");
+  }
   host_.preflight(wanted, now);
   configure_log(now.log, asked_, now.instance);
-  auto moved = moved_gateways(wanted);
-  const bool guarded = !now.bridge.uplinks.empty();
-  if (std::exchange(setup_.guard, guarded) != guarded) {
-    setup_.own_macs = own_macs(wanted);
-    replace_node();
-  }
-  gateways_.end();
-  const auto made = reconciler_.replace(std::move(wanted));
-  const config before = std::exchange(config_, std::move(now));
-  ++setup_.host.generation;
+  auto moved = moved_gateways(wanted, config_.bridge.uplinks);
+  config before = config_;
+  const auto made = put_in_force(std::move(now), std::move(wanted));
   setup_.host.error = joined(made.failed);
   spdlog::info("reloaded {}: {} changes", config_.file.string(), made.done.size());
-  if (!made.took_uplink) return;
-  gateways_.begin(config_.bridge.name, std::move(moved), [this, before] {
+  if (others && made.unproven) watch(std::move(moved), [this, before = std::move(before)] { go_back(before); });
+}
+
+// With other uplinks a new node takes over: it has a guard or none, and other addresses that are this host's own.
+convergence keeper::put_in_force(config now, plan wanted) {
+  const bool others = now.bridge.uplinks != config_.bridge.uplinks;
+  auto macs = own_macs(wanted);
+  auto made = reconciler_.replace(std::move(wanted));
+  config_ = std::move(now);
+  ++setup_.host.generation;
+  if (!others) return made;
+  setup_.guard = !config_.bridge.uplinks.empty();
+  setup_.own_macs = std::move(macs);
+  replace_node();
+  return made;
+}
+
+void keeper::watch(std::vector<std::vector<ip_address>> gateways, std::function<void()> on_silent) {
+  const auto proved = [this] {
     try {
-      apply(before);
-      setup_.host.error = "the default gateway did not answer by the bridge, so the uplinks are as they were before";
+      host_.uplinks_proved();
     } catch (const std::exception& e) {
-      setup_.host.error = e.what();
-      spdlog::error("{}", e.what());
+      spdlog::error("{}", e.what());  // the next start watches once more
     }
+  };
+  gateways_.begin(config_.bridge.name, std::move(gateways), proved, std::move(on_silent));
+}
+
+// The file before the last reload is in force again. Where that fails too, everything is undone.
+void keeper::go_back(const config& before) {
+  try {
+    const auto made = put_in_force(before, plan_of(before));
+    if (!made.failed.empty()) throw setup_error(joined(made.failed));
+    if (!made.undone.failed.empty()) throw setup_error(joined(made.undone.failed));
+    setup_.host.error = "the default gateway did not answer by the bridge, so the uplinks are as they were before";
     report();
-  });
+  } catch (const std::exception& e) {
+    spdlog::error("{}", e.what());
+    end_cut_off();
+  }
+}
+
+void keeper::end_cut_off() {
+  cut_off_ = true;
+  status_ = 3;  // what the file asks for does not work here, and would not the next time
+  stop();
 }
 
 // The old one's end of file is already on its way to the node; a new node takes the new one.
@@ -474,6 +515,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
   descriptors.udp = open_underlay(c.node.listen, adopts).duplicate();
   descriptors.control = open_when_free(
       adopts, [&] { return os::listen_unix(control_path(c.instance), 0660, control_gid(c.control_group)); });
+  const auto taken_before = on.taken_uplinks();
   int status = 1;
   std::exception_ptr failed;
   try {
@@ -482,14 +524,14 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     if (!made.tap) throw setup_error("the plan opens no TAP");
     descriptors.tap = made.tap->duplicate();
     made.tap.reset();
-    status = keeping.run(std::move(descriptors), offloads_by(probe, c, p),
-                         made.took_uplink ? moved_gateways(p) : std::vector<ip_address>());
+    status = keeping.run(std::move(descriptors), offloads_by(probe, c, p), made.unproven);
   } catch (...) {
     failed = std::current_exception();
   }
   std::error_code gone;
   std::filesystem::remove(control_path(c.instance), gone);
   if (failed && adopts) {
+    on.give_back_uplinks_but(taken_before);
     spdlog::warn("what was set up before stays; remove it with: lanloom down {}", c.instance);
   } else if (!failed && keep && !keeping.cut_off()) {
     spdlog::info("the host stays set up; remove it with: lanloom down {}", c.instance);

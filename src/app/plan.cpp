@@ -193,16 +193,18 @@ std::vector<takes_port> forwarded_ports(const plan& p) {
   return ports;
 }
 
-std::vector<ip_address> moved_gateways(const plan& p) {
-  std::vector<ip_address> gateways;
+std::vector<std::vector<ip_address>> moved_gateways(const plan& p, const std::vector<std::string>& but) {
+  std::vector<std::vector<ip_address>> all;
   for (const auto& s : p.steps) {
     const auto* taken = std::get_if<take_uplink>(&s);
-    if (taken == nullptr) continue;
+    if (taken == nullptr || std::find(but.begin(), but.end(), taken->was.name) != but.end()) continue;
+    std::vector<ip_address> gateways;
     for (const auto& r : taken->was.routes) {
       if (r.destination.length == 0 && r.gateway) gateways.push_back(*r.gateway);
     }
+    if (!gateways.empty()) all.push_back(std::move(gateways));
   }
-  return gateways;
+  return all;
 }
 
 std::vector<step> steps_of(const attachment& a, const instance_facts& facts, std::string_view instance) {

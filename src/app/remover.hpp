@@ -39,6 +39,7 @@ class remover {
   fate operator()(const instance_facts&) { return fate::gone; }
   fate operator()(const had_address&) { return fate::gone; }
   fate operator()(const had_route&) { return fate::gone; }
+  fate operator()(const unproven_move&) { return fate::gone; }
 
  private:
   bool has_foreign_ports(const os::link& bridge);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "uplink.hpp"
 
+#include <lanloom/app/log.hpp>
+
 #include <lanloom/os/clock.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <thread>
 
 namespace lanloom::app {
@@ -11,8 +14,11 @@ namespace lanloom::app {
 namespace {
 constexpr std::chrono::seconds gateway_patience{5};
 constexpr std::chrono::milliseconds asks_apart{50};
-constexpr std::uint8_t by_advertisement = 9;  // RTPROT_RA of linux/rtnetlink.h
-constexpr std::uint8_t link_scope = 253;      // RT_SCOPE_LINK
+// RTPROT_* of linux/rtnetlink.h.
+constexpr std::uint8_t by_advertisement = 9;
+constexpr std::uint8_t by_boot = 3;
+constexpr std::uint8_t by_administrator = 4;
+constexpr std::uint8_t link_scope = 253;  // RT_SCOPE_LINK
 
 bool moves(const os::address_info& a) { return a.permanent && !(a.address.address.v6 && a.scope == link_scope); }
 
@@ -78,6 +84,11 @@ void add_from_bridge(os::netlink& kernel, const os::link& bridge, const config& 
   }
 }
 
+// A gateway may be reached by a route that has none: that one moves before it.
+void sort_routes(uplink_state& u) {
+  std::stable_partition(u.routes.begin(), u.routes.end(), [](const os::route_entry& r) { return !r.gateway; });
+}
+
 std::vector<ip_address> gateways_of(const uplink_state& u) {
   std::vector<ip_address> gateways;
   for (const auto& r : u.routes) {
@@ -131,27 +142,42 @@ class examination {
   // Its owner goes on renewing it on an interface where it has no effect any more.
   void is_static() {
     for (const auto& a : kernel_.address_details(found_.index)) {
-      if (a.permanent) continue;
-      refuse("its address " + to_string(a.address) + " is dynamic (" +
-             (a.address.address.v6 ? "router advertisements or DHCP" : "DHCP") +
-             "), and whoever renews it would not follow it to the bridge; give the interface static addresses" +
-             (a.address.address.v6
-                  ? ", and switch the others off: sysctl -w net.ipv6.conf." + was_.name + ".accept_ra=0"
-                  : std::string()));
+      if (!a.permanent) refuse_dynamic(a);
+      if (a.no_prefix_route && moves(a)) {
+        refuse(
+            "whoever gave it " + to_string(a.address) +
+            " made the route to its subnet by himself, as NetworkManager does, and it would not move along; take it " +
+            "from him (nmcli device set " + was_.name + " managed no) and give it that address again");
+      }
     }
     for (const auto& r : kernel_.default_routes()) {
       if (r.out_index != found_.index || r.protocol != by_advertisement) continue;
       refuse("its default route by " + to_string(r.gateway) +
-             " came by router advertisement, which the bridge does not take; make it a static route, or switch them "
-             "off: sysctl -w net.ipv6.conf." +
-             was_.name + ".accept_ra=0");
+             " came by router advertisement, which the bridge does not take; make it a static route, and run: " +
+             without_advertisements());
     }
     for (const auto& r : was_.routes) {
+      if (r.protocol > by_administrator || (r.protocol != 0 && r.protocol < by_boot)) {
+        refuse("its route to " + to_string(r.destination) + " was made by a DHCP client or routing daemon (protocol " +
+               std::to_string(r.protocol) + "), which would not follow it to the bridge; make it a static one");
+      }
       if (r.complete) continue;
-      refuse(
-          "its route to " + to_string(r.destination) +
-          " has more to it than can be moved (several gateways, an MTU or an expiry of its own); make it a plain one");
+      refuse("its route to " + to_string(r.destination) +
+             " has more to it than can be moved (several gateways, an MTU or an expiry of its own); make it a plain "
+             "one");
     }
+  }
+
+  [[noreturn]] void refuse_dynamic(const os::address_info& a) const {
+    const bool v6 = a.address.address.v6;
+    refuse("its address " + to_string(a.address) + " is dynamic (" + (v6 ? "router advertisements or DHCP" : "DHCP") +
+           "), and whoever renews it would not follow it to the bridge; give the interface static addresses" +
+           (v6 ? ", and run: " + without_advertisements() : std::string()));
+  }
+
+  [[nodiscard]] std::string without_advertisements() const {
+    return "sysctl -w net.ipv6.conf." + was_.name + ".accept_ra=0; ip -6 address flush dev " + was_.name +
+           " dynamic; ip -6 route flush dev " + was_.name + " proto ra";
   }
 
   const uplink_state& was_;
@@ -200,6 +226,7 @@ std::vector<uplink_state> read_uplinks(const config& c, const std::vector<journa
       lost = false;  // the first has them all
     }
     add_state(kernel, found->index, u);
+    sort_routes(u);
     all.push_back(std::move(u));
   }
   return all;
@@ -232,7 +259,7 @@ bool is_taken(const take_uplink& wanted, const host_view& kernel) {
 
 namespace {
 // In one go, so that a line about an uplink is never without those in front of it.
-void write_down(const take_uplink& wanted, journal& log) {
+void write_down(const take_uplink& wanted, bool known, journal& log) {
   const auto& was = wanted.was;
   auto entries = log.entries();
   std::erase_if(entries, [&](const journal_entry& e) {
@@ -242,9 +269,36 @@ void write_down(const take_uplink& wanted, journal& log) {
   for (const auto& a : was.addresses) entries.emplace_back(had_address{was.name, a});
   for (const auto& r : was.routes) entries.emplace_back(had_route{was.name, r});
   entries.emplace_back(taken_uplink{was.name, wanted.bridge, was.up});
+  if (!known && !contains(entries, unproven_move{wanted.bridge})) entries.emplace_back(unproven_move{wanted.bridge});
   if (entries != log.entries()) log.replace(std::move(entries));
 }
+
+void move(const take_uplink& wanted, const os::link& port, const os::link& bridge, os::netlink& kernel) {
+  if (!port.up) kernel.set_up(port.index);
+  if (port.master != bridge.index) kernel.set_master(port.index, bridge.index);
+  for (const auto& a : wanted.was.addresses) {
+    make_unless_there([&] { kernel.add_address(bridge.index, for_bridge(a)); });
+  }
+  for (const auto& r : wanted.was.routes) {
+    kernel.delete_route(out_of(r, port.index));
+    make_unless_there([&] { kernel.add_route(out_of(r, bridge.index)); });
+  }
+  for (const auto& a : wanted.was.addresses) kernel.delete_address(port.index, a);
+}
+
 }  // namespace
+
+void forget(const std::string& port, journal& log) {
+  auto rest = log.entries();
+  std::erase_if(rest, [&](const journal_entry& e) {
+    const auto* taken = std::get_if<taken_uplink>(&e);
+    return speaks_of(e, port) || (taken != nullptr && taken->port == port);
+  });
+  const bool last = std::none_of(rest.begin(), rest.end(),
+                                 [](const journal_entry& e) { return std::holds_alternative<taken_uplink>(e); });
+  if (last) std::erase_if(rest, [](const journal_entry& e) { return std::holds_alternative<unproven_move>(e); });
+  log.replace(std::move(rest));
+}
 
 void take(const take_uplink& wanted, journal& log) {
   os::netlink kernel;
@@ -253,19 +307,85 @@ void take(const take_uplink& wanted, journal& log) {
   if (!port || !bridge) {
     throw setup_error((port ? wanted.bridge : wanted.was.name) + ": somebody removed it while it was being set up");
   }
-  write_down(wanted, log);
-  if (!port->up) kernel.set_up(port->index);
-  if (port->master != bridge->index) kernel.set_master(port->index, bridge->index);
-  for (const auto& a : wanted.was.addresses) {
-    make_unless_there([&] { kernel.add_address(bridge->index, for_bridge(a)); });
+  const bool known = find_taken(log.entries(), wanted.was.name) != nullptr;
+  write_down(wanted, known, log);
+  try {
+    move(wanted, *port, *bridge, kernel);
+  } catch (...) {
+    if (!known) give_back_new(wanted.was.name, log);  // half an uplink is no uplink: the host goes on as it was
+    throw;
   }
-  // IPv4 has room for one route to a destination: there it goes before it comes.
-  for (const auto& r : wanted.was.routes) {
-    kernel.delete_route(out_of(r, port->index));
-    make_unless_there([&] { kernel.add_route(out_of(r, bridge->index)); });
-  }
-  for (const auto& a : wanted.was.addresses) kernel.delete_address(port->index, a);
 }
+
+void give_back_new(const std::string& port, journal& log) {
+  const auto* taken = find_taken(log.entries(), port);
+  if (taken == nullptr) return;
+  undo_report report;
+  try {
+    give_back(*taken, log.entries(), report);
+  } catch (const std::exception& e) {
+    spdlog::error("{}", e.what());  // its lines stay: `down` tries again
+    return;
+  }
+  for (const auto& line : report.left) spdlog::warn("{}", line);
+  forget(port, log);
+}
+
+namespace {
+// All is tried; the first refusal is thrown at the end.
+class attempts {
+ public:
+  template <class Do>
+  void operator()(Do do_it) {
+    try {
+      do_it();
+    } catch (...) {
+      if (!failed_) failed_ = std::current_exception();
+    }
+  }
+  void rethrow() const {
+    if (failed_) std::rethrow_exception(failed_);
+  }
+
+ private:
+  std::exception_ptr failed_;
+};
+
+void put_back(const taken_uplink& taken, const std::vector<journal_entry>& all, os::netlink& kernel, int port,
+              int bridge) {
+  attempts attempt;
+  const auto each = [&](auto on_address, auto on_route) {
+    for (const auto& e : all) {
+      if (!speaks_of(e, taken.port)) continue;
+      const auto* a = std::get_if<had_address>(&e);
+      attempt([&] { a != nullptr ? on_address(a->address) : on_route(std::get<had_route>(e).route); });
+    }
+  };
+  const auto nothing = [](const auto&) {};
+  each([&](const os::address_info& a) { make_unless_there([&] { kernel.add_address(port, a); }); }, nothing);
+  each(nothing, [&](const os::route_entry& r) {
+    if (bridge != 0) kernel.delete_route(out_of(r, bridge));
+    make_unless_there([&] { kernel.add_route(out_of(r, port)); });
+  });
+  if (bridge != 0) {
+    each([&](const os::address_info& a) { kernel.delete_address(bridge, for_bridge(a)); }, nothing);
+  }
+  attempt.rethrow();
+}
+
+// Whoever has the bridge's MAC for us hears of the port's.
+void announce(const taken_uplink& taken, const std::vector<journal_entry>& all, os::netlink& kernel, int port) {
+  for (const auto& e : all) {
+    const auto* r = std::get_if<had_route>(&e);
+    if (r == nullptr || r->port != taken.port || !r->route.gateway) continue;
+    try {
+      kernel.probe_neighbour(port, *r->route.gateway);
+    } catch (const std::system_error& refused) {
+      spdlog::debug("{}", refused.what());  // it learns by its own neighbour detection
+    }
+  }
+}
+}  // namespace
 
 void give_back(const taken_uplink& taken, const std::vector<journal_entry>& all, undo_report& report) {
   os::netlink kernel;
@@ -283,30 +403,10 @@ void give_back(const taken_uplink& taken, const std::vector<journal_entry>& all,
     return;
   }
   if (with_us) kernel.set_master(port->index, 0);
-  const auto each = [&all, &taken](auto act) {
-    for (const auto& e : all) {
-      if (speaks_of(e, taken.port)) act(e);
-    }
-  };
-  each([&](const journal_entry& e) {
-    const auto* a = std::get_if<had_address>(&e);
-    if (a != nullptr) make_unless_there([&] { kernel.add_address(port->index, a->address); });
-  });
-  each([&](const journal_entry& e) {
-    const auto* r = std::get_if<had_route>(&e);
-    if (r == nullptr) return;
-    if (bridge) kernel.delete_route(out_of(r->route, bridge->index));
-    make_unless_there([&] { kernel.add_route(out_of(r->route, port->index)); });
-  });
-  each([&](const journal_entry& e) {
-    const auto* a = std::get_if<had_address>(&e);
-    if (a != nullptr && bridge) kernel.delete_address(bridge->index, for_bridge(a->address));
-  });
+  if (!port->up && taken.was_up) kernel.set_up(port->index);
+  put_back(taken, all, kernel, port->index, bridge ? bridge->index : 0);
   if (taken.was_up) {
-    each([&](const journal_entry& e) {
-      const auto* r = std::get_if<had_route>(&e);
-      if (r != nullptr && r->route.gateway) kernel.probe_neighbour(port->index, *r->route.gateway);
-    });
+    announce(taken, all, kernel, port->index);
   } else {
     kernel.set_down(port->index);
   }

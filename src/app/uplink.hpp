@@ -7,8 +7,7 @@
 // 2. As it was is in the journal before the first change: taken_uplink, and had_address and had_route lines in front of
 //    it. Both directions can be cut short anywhere and done again.
 // 3. The interface keeps its MAC and MTU. After the way back its gateways hear of it at once (neighbour probes come
-// from
-//    its own MAC); who else has the bridge's MAC in his tables learns by his own neighbour detection.
+//    from its own MAC); who else has the bridge's MAC in his tables learns by his own neighbour detection.
 // Process: keeper and `down`, in the caller's network namespace, with the journal held. Errors: std::system_error;
 // setup_error for what is refused.
 #pragma once
@@ -33,10 +32,16 @@ void check_uplinks(const plan& p, const host_view& kernel, const std::vector<jou
 // All of it is on the bridge, and nothing on the interface. Pure.
 [[nodiscard]] bool is_taken(const take_uplink& wanted, const host_view& kernel);
 
+// What cannot be done whole is taken back, where the uplink was not ours before; then it throws.
 void take(const take_uplink& wanted, journal& log);
+// Gives back an uplink whose taking, or what came after it, failed. Says what cannot be put back.
+void give_back_new(const std::string& port, journal& log);
 
 // The way back. What cannot be put back has a sentence in `left`. `all` has the had_ lines.
 void give_back(const taken_uplink& taken, const std::vector<journal_entry>& all, undo_report& report);
+
+// The journal's lines of an uplink that has been given back, or was never taken whole.
+void forget(const std::string& port, journal& log);
 
 // Whether the entry says how that uplink was.
 [[nodiscard]] bool speaks_of(const journal_entry& e, const std::string& port);

@@ -113,7 +113,7 @@ std::vector<route_entry> netlink::routes(int out_index) {
 
 void netlink::add_route(const route_entry& wanted) {
   if (!wanted.complete) throw_errno("add " + named(wanted) + " link " + std::to_string(wanted.out_index), EINVAL);
-  netlink_message asked(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL);
+  netlink_message asked(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_APPEND);
   describe_route(asked, wanted);
   change(asked, "add " + named(wanted), wanted.out_index);
 }

@@ -298,7 +298,14 @@ TEST_CASE("an uplink that is gone is missing; one that somebody else has is thei
   theirs.at({"eth0", {}}).link.master = 99;
   CHECK(changes(theirs, p) ==
         "conflict: uplink eth0: is a port of something else already; take it out, or correct [bridge] uplinks\n");
-  const made_host h(p);
+  made_host h(p);
+  auto renamed = example("lan", with_uplink);
+  renamed.bridge.name = "br-new";
+  const auto other = make_plan(renamed, example_key(), {1500, false, false, {example_uplink()}});
+  const auto both = changes(h, other);  // given back by the one before the other takes it
+  CHECK(both.find("conflict") == std::string::npos);
+  CHECK(both.find("undo uplink eth0 br-lan up") < both.find("plug uplink eth0 into br-new"));
+  CHECK(both.find("plug uplink eth0 into br-new") != std::string::npos);
   auto c = example("lan", with_uplink);
   c.bridge.uplinks.clear();
   CHECK(changes(h, plan_of_config(c)) == "undo uplink eth0 br-lan up\n");

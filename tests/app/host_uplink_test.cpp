@@ -48,7 +48,7 @@ TEST_CASE("an uplink's addresses and routes move to the bridge, and back") {
     host h("lan", run_directory);
     {
       const auto made = h.start(plan_now());
-      CHECK(made.took_uplink);
+      CHECK(made.unproven);
       os::netlink here;
       const auto bridge = here.link_by_name("br-lan");
       const auto port = here.link_by_name("eth0");
@@ -65,10 +65,17 @@ TEST_CASE("an uplink's addresses and routes move to the bridge, and back") {
       reach_gateway();
       const auto again = h.converge(plan_now(), [](const std::string&) { return true; });
       CHECK(joined(again.done).empty());
+      CHECK(again.unproven);
+      h.uplinks_proved();
+      CHECK_FALSE(h.converge(plan_now(), [](const std::string&) { return true; }).unproven);
+      shell("ip link set eth0 down");  // as somebody may while nobody looks
     }
     const auto report = h.undo(false);
     CHECK(joined(report.failed).empty());
     CHECK(joined(report.left).empty());
+    shell(
+        "for i in $(seq 200); do ip -6 route show table local | grep -q '^local fe80.*dev eth0' && break; sleep 0.02; "
+        "done");
     CHECK(joined(report.removed) == "uplink eth0 of br-lan\nveth ns1h\nnetns ns1\nbridge br-lan\n");
     CHECK(difference(before, take_network_image()) == "");
     shell("ping -q -c 1 -W 5 192.168.50.1 >/dev/null");
@@ -123,12 +130,100 @@ TEST_CASE("what others do to an uplink is put right, and a lost journal loses no
       const auto adopted = plan_now();
       CHECK(adopted.steps.size() == p.steps.size());
       mended("true");
-      CHECK(moved_gateways(adopted).size() == 2);
+      REQUIRE(moved_gateways(adopted).size() == 1);
+      CHECK(moved_gateways(adopted)[0].size() == 2);
+      CHECK(moved_gateways(adopted, {"eth0"}).empty());
     }
     CHECK(joined(h.undo(false).left).empty());
     CHECK(difference(before, take_network_image()).find("dev eth0") == std::string::npos);
     CHECK(ip_of("-o -4 addr show dev eth0").find("192.168.50.6/24") != std::string::npos);
     CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev eth0"));
+  });
+}
+
+TEST_CASE("a gateway behind a route of its own moves after that route") {
+  on_own_host([] {
+    make_example_host();
+    shell(
+        "ip route del default; ip -n world addr add 172.31.1.1/32 dev far0; ip route add 172.31.1.1 dev eth0; "
+        "ip route add default via 172.31.1.1");
+    const auto before = take_network_image();
+    host h("lan", run_directory);
+    preflight();
+    {
+      const auto tap = started(h, plan_now());
+      CHECK(ip_of("route show default").starts_with("default via 172.31.1.1 dev br-lan"));
+    }
+    CHECK(joined(h.undo(false).failed).empty());
+    CHECK(difference(before, take_network_image()) == "");
+  });
+}
+
+TEST_CASE("an uplink that cannot be taken whole is not taken: the host goes on as it was") {
+  on_own_host([] {
+    make_example_host();
+    const auto without = [] {
+      auto c = example("lan", with_uplink);
+      c.bridge.uplinks.clear();
+      c.bridge.stp = false;
+      return make_plan(c, example_key(), read_facts(c));
+    }();
+    host h("lan", run_directory);
+    const auto tap = started(h, without);
+    const auto routes = ip_of("-6 route show default; ip route show default");
+    auto p = plan_now();
+    for (auto& one : p.steps) {
+      auto* taken = std::get_if<take_uplink>(&one);
+      if (taken == nullptr) continue;
+      os::route_entry nowhere;
+      nowhere.destination = *ip_prefix::parse("198.51.100.0/24");
+      nowhere.gateway = *ip_address::parse("203.0.113.77");
+      taken->was.routes.push_back(nowhere);
+    }
+    const auto made = h.converge(p, [](const std::string&) { return true; });
+    CHECK(joined(made.failed).find("add route to 198.51.100.0/24") != std::string::npos);
+    CHECK(ip_of("-o link show eth0").find("master") == std::string::npos);
+    CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev eth0"));
+    CHECK(ip_of("-6 route show default; ip route show default") == routes);
+    CHECK(ip_of("-o -4 addr show dev eth0").find("192.168.50.6/24") != std::string::npos);
+    CHECK(ip_of("-o -4 addr show dev br-lan").empty());
+  });
+}
+
+TEST_CASE("a route of another interface to the same destination, with the same metric, is no obstacle") {
+  on_own_host([] {
+    make_example_host();
+    shell(
+        "ip link add eth5 type veth peer name far5; ip link set eth5 up; ip link set far5 up; "
+        "ip -6 route append default dev eth5 metric 1024");
+    const auto before = ip_of("-6 route show default");
+    host h("lan", run_directory);
+    preflight();
+    {
+      const auto tap = started(h, plan_now());
+      CHECK(ip_of("-6 route show default").find("via fd00:50::1 dev br-lan") != std::string::npos);
+      CHECK(joined(h.converge(plan_now(), [](const std::string&) { return true; }).done).empty());
+    }
+    CHECK(joined(h.undo(false).failed).empty());
+    CHECK(ip_of("-6 route show default").size() == before.size());
+    CHECK(ip_of("-6 route show default").find("via fd00:50::1 dev eth0") != std::string::npos);
+  });
+}
+
+TEST_CASE("a start that fails gives back what it took, and keeps what it adopted") {
+  on_own_host([] {
+    make_example_host();
+    const auto before = take_network_image();
+    host h("lan", run_directory);
+    const auto tap = started(h, plan_now());
+    CHECK(h.taken_uplinks() == std::vector<std::string>{"eth0"});
+    h.give_back_uplinks_but({"eth0"});
+    CHECK(ip_of("-o link show eth0").find("master br-lan") != std::string::npos);
+    h.give_back_uplinks_but({});
+    CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev eth0"));
+    CHECK(h.taken_uplinks().empty());
+    CHECK(joined(h.undo(false).left).empty());
+    CHECK(difference(before, take_network_image()).find("eth0") == std::string::npos);
   });
 }
 
@@ -182,6 +277,8 @@ TEST_CASE("what cannot be an uplink is refused with its cure, and nothing is tou
   refused("ip addr add fd00:50::77/64 dev eth0 valid_lft 600 preferred_lft 600",
           "is dynamic (router advertisements or DHCP)");
   refused("ip -6 route add default via fe80::1 dev eth0 proto ra metric 5", "came by router advertisement");
+  refused("ip addr add 192.168.50.77/24 dev eth0 noprefixroute", "as NetworkManager does");
+  refused("ip route add 10.7.0.0/16 dev eth0 proto dhcp", "made by a DHCP client or routing daemon (protocol 16)");
   refused("ip route add 10.7.0.0/16 dev eth0 mtu 1400", "its route to 10.7.0.0/16 has more to it");
   refused("ip link set eth0 mtu 1400",
           "uplink eth0: has MTU 1400, which the LAN's 1500 do not fit through; set [tap] mtu "

@@ -66,6 +66,7 @@ const std::vector<journal_entry> examples{
                *ip_address::parse("192.168.50.6"), 1000, true}},
     had_route{"eth1", {*ip_prefix::parse("10.9.0.0/16"), std::nullopt, 0, 0, 3, 253, 7}},
     taken_uplink{"eth1", "br-lan", true},
+    unproven_move{"br-lan"},
     taken_uplink{"eth2", "br-lan", false},
     attachment{"lva12-1a2b3c",
                "/proc/12/ns/net",

@@ -174,6 +174,21 @@ a_gateway_that_is_silent_afterwards_undoes_it() {
 }
 case_of a_gateway_that_is_silent_afterwards_undoes_it
 
+a_stop_while_it_is_tried_undoes_it_even_with_keep() {
+  : >"$D/alpha.log"
+  up --keep alpha
+  stop alpha
+  as_found alpha "$D/alpha.state"
+  up --keep alpha
+  kill -KILL "$(keeper_of alpha)"
+  ends "$(keeper_of alpha)"
+  start alpha --keep # what nobody has seen carry is tried again
+  eventually 150 lab_ended "$(keeper_of alpha)"
+  as_found alpha "$D/alpha.state"
+  has_way_out
+}
+case_of a_stop_while_it_is_tried_undoes_it_even_with_keep
+
 goes_back() { grep -q 'taking that back' "$D/alpha.log" && [ -z "$(alpha ip -o link show u0 | grep master)" ]; }
 after_a_reload_too() {
   plain

@@ -52,7 +52,7 @@ struct convergence {
   std::vector<std::string> conflicts;  // what somebody else has taken
   undo_report undone;                  // of what the plan does not name any more
   std::vector<std::string> failed;     // what the kernel refused
-  bool took_uplink = false;            // addresses of the host have moved: does the bridge carry?
+  bool unproven = false;               // uplinks were taken, in this pass or before: does the bridge carry?
   std::optional<os::tap> tap;          // opened in this pass: it lives as long as this object or a duplicate of it
 };
 
@@ -77,6 +77,12 @@ class host {
   // While it runs: goes on past failures. `may` is asked once for each cause (caused_change); what it refuses is left
   // alone, with all that follows from it.
   convergence converge(const plan& p, const std::function<bool(const std::string&)>& may);
+
+  // Uplinks that are ports now. A default gateway answered by the bridge: they stay. A start failed: those that it took
+  // go back, what it adopted stays.
+  [[nodiscard]] std::vector<std::string> taken_uplinks() const;
+  void uplinks_proved();
+  void give_back_uplinks_but(const std::vector<std::string>& kept);
 
   // Somebody touched a table of ours: the next pass looks whether it is as we loaded it.
   void doubt_table() noexcept { table_doubted_ = true; }

@@ -124,9 +124,15 @@ struct had_route {
   bool operator==(const had_route&) const = default;
 };
 
+// Uplinks were taken, and no default gateway has answered by the bridge since.
+struct unproven_move {
+  std::string bridge;
+  bool operator==(const unproven_move&) const = default;
+};
+
 using journal_entry = std::variant<made_link, made_netns, made_table, needs_forwarding, changed_sysctl, made_address,
                                    found_link, joined_ovs, accepted_forwards, takes_port, attachment, instance_facts,
-                                   taken_uplink, had_address, had_route>;
+                                   taken_uplink, had_address, had_route, unproven_move>;
 
 [[nodiscard]] std::string to_string(const journal_entry& e);  // one line, without its end
 [[nodiscard]] std::optional<journal_entry> parse_journal_entry(std::string_view line);

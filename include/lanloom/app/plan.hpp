@@ -147,8 +147,9 @@ struct host_facts {
 // the way which stays open.
 inline constexpr std::uint16_t overlay_cost = 65535;
 
-// The default gateways that move to the bridge with the uplinks.
-[[nodiscard]] std::vector<ip_address> moved_gateways(const plan& p);
+// The default gateways that move to the bridge with each uplink but those named; none for one that has none.
+[[nodiscard]] std::vector<std::vector<ip_address>> moved_gateways(const plan& p,
+                                                                  const std::vector<std::string>& but = {});
 
 // Protocol number of every route that lanloom makes (linux/rtnetlink.h keeps 0..16 for itself).
 inline constexpr std::uint8_t route_protocol = 0x4C;

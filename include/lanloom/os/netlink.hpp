@@ -159,6 +159,7 @@ class netlink {
 
   // Of all tables but local; without those of the kernel and of router advertisements, which come and go by themselves.
   [[nodiscard]] std::vector<route_entry> routes(int out_index);
+  // Beside what other links have to the same destination. EEXIST: this very one is there.
   void add_route(const route_entry& wanted);  // EINVAL when it is not complete
   void delete_route(const route_entry& unwanted);
 
