@@ -48,7 +48,7 @@ std::optional<std::string> read_whole(const std::string& file) {
 std::string lock_path(const std::filesystem::path& file) { return file.string() + ".lock"; }
 
 // False where another pass holds it.
-bool try_lock(const os::unique_fd& fd, const std::string& path) {
+bool takes_lock(const os::unique_fd& fd, const std::string& path) {
   struct flock whole {};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
@@ -64,7 +64,7 @@ os::unique_fd lock_of(const std::filesystem::path& file) {
     os::unique_fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) os::throw_errno("open " + path);
     struct stat now {};
-    const bool held = try_lock(fd, path);
+    const bool held = takes_lock(fd, path);
     // Whoever removes the journal removes the lock too, under our hands perhaps.
     if (held && ::fstat(fd.get(), &now) == 0 && now.st_nlink > 0) return fd;
     if (std::chrono::steady_clock::now() >= deadline) {
