@@ -346,6 +346,7 @@ FILTER_CASE("filter: the 32-bit system calls of the same processor are forbidden
   const pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
+    ::signal(SIGSEGV, SIG_DFL);
     call();
     ::_exit(0);
   }
