@@ -210,7 +210,7 @@ void host::await_predecessor(const plan& p) const {
   wait_for_old_tap(p, read_journal(journal_file_, read_origin()).entries);
 }
 
-void host::preflight(const plan& p, const config& c) const {
+void host::preflight(const plan& p, const config& c, std::chrono::milliseconds patience) const {
   require(capability::net_admin, "making interfaces");
   for (const auto& s : p.steps) std::visit(means_check{}, s);
   auto entries = read_journal(journal_file_, read_origin()).entries;
@@ -220,7 +220,7 @@ void host::preflight(const plan& p, const config& c) const {
   check_joined_mtu(c, kernel);
   check_ports(p, journal_file_);
   check_listeners(c, entries);
-  check_uplinks(p, kernel, entries);
+  check_uplinks(p, kernel, entries, patience);
   const auto found = difference(p, kernel, entries);
   for (const auto* refused : {&found.conflicts, &found.missing}) {
     if (!refused->empty()) throw setup_error(refused->front());

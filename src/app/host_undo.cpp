@@ -15,28 +15,7 @@
 namespace lanloom::app {
 
 namespace {
-// Somebody plugged something into our bridge: an uplink perhaps, whose addresses the bridge has now.
-void name_addresses_of_bridge(const std::string& instance, const std::vector<journal_entry>& entries,
-                              undo_report& report) {
-  os::netlink kernel;
-  const auto links = kernel.links();
-  for (const auto& bridge : links) {
-    if (bridge.kind != "bridge" || !is_ours(bridge, instance, entries)) continue;
-    const bool shared = std::any_of(links.begin(), links.end(), [&](const os::link& l) {
-      return l.master == bridge.index && !is_ours(l, instance, entries);
-    });
-    std::string addresses;
-    for (const auto& a : kernel.addresses(bridge.index)) addresses += (addresses.empty() ? "" : ", ") + to_string(a);
-    if (!shared || addresses.empty()) continue;
-    report.left.push_back(
-        "addresses of " + bridge.name + " (" + addresses +
-        "): the journal is lost, so nobody knows which of them came there with an uplink; if some did, neither unplug "
-        "it nor use --force, but run `lanloom up` with this instance's file, which finds out, and stop it");
-  }
-}
-
-void name_unknown(const std::string& instance, const std::vector<journal_entry>& entries, undo_report& report) {
-  name_addresses_of_bridge(instance, entries, report);
+void name_unknown(const std::vector<journal_entry>& entries, undo_report& report) {
   for (const bool v6 : {false, true}) {
     const auto key = forwarding_key(v6);
     if (os::read_sysctl(key) != "1" || contains(entries, needs_forwarding{v6})) continue;
@@ -80,7 +59,7 @@ undo_report host::undo(bool force) {
   undo_report report;
   journal log = open_journal(instance_, journal_file_);
   const bool lost = log.found() == journal_state::absent || log.found() == journal_state::damaged;
-  if (lost && !log.entries().empty()) name_unknown(instance_, log.entries(), report);
+  if (lost && !log.entries().empty()) name_unknown(log.entries(), report);
 
   std::array<bool, 2> refused{};
   for (const bool v6 : {true, false}) {
@@ -100,6 +79,10 @@ undo_report host::undo(bool force) {
     auto outcome = goes_with_link(e, entries) ? fate::gone : fate::stays;
     if (!kept && outcome == fate::stays) succeeded(report, [&] { outcome = remove.undo(e); });
     if (outcome == fate::stays) remaining.insert(remaining.begin(), e);
+  }
+  // Of no use by themselves, but without them the next undo would take this journal for one made up from marks.
+  for (const auto& e : entries) {
+    if (!remaining.empty() && std::holds_alternative<instance_facts>(e)) remaining.push_back(e);
   }
   log.replace(std::move(remaining));
   return report;

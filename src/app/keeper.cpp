@@ -49,6 +49,8 @@ constexpr std::size_t deaths_allowed = 5;
 constexpr std::chrono::seconds deaths_window{10};
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGQUIT};
 constexpr std::chrono::seconds predecessor_patience{2};
+constexpr std::chrono::seconds patience_at_start{5};  // with a gateway that has yet to say where it is
+constexpr std::chrono::milliseconds patience_in_loop{500};
 constexpr std::string_view default_group = "lanloom";  // hosts without it need no warning
 
 std::string host_name() {
@@ -389,7 +391,7 @@ void keeper::apply(config now) {
     throw setup_error("[bridge] uplinks has changed, and the last change is still being tried: reload again in " +
                       std::to_string(gateway_watch::patience.count()) + " s");
   }
-  host_.preflight(wanted, now);
+  host_.preflight(wanted, now, patience_in_loop);
   configure_log(now.log, asked_, now.instance);
   auto moved = moved_gateways(wanted, config_.bridge.uplinks);
   config before = config_;
@@ -509,7 +511,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     spdlog::info("an earlier run left the host set up; what is right of it stays");
     on.await_predecessor(p);
   }
-  on.preflight(p, c);
+  on.preflight(p, c, patience_at_start);
 
   node_descriptors descriptors;
   descriptors.udp = open_underlay(c.node.listen, adopts).duplicate();

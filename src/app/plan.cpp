@@ -193,16 +193,20 @@ std::vector<takes_port> forwarded_ports(const plan& p) {
   return ports;
 }
 
+std::vector<ip_address> gateways_of(const uplink_state& u) {
+  std::vector<ip_address> gateways;
+  for (const auto& r : u.routes) {
+    if (r.destination.length == 0 && r.gateway) gateways.push_back(*r.gateway);
+  }
+  return gateways;
+}
+
 std::vector<std::vector<ip_address>> moved_gateways(const plan& p, const std::vector<std::string>& but) {
   std::vector<std::vector<ip_address>> all;
   for (const auto& s : p.steps) {
     const auto* taken = std::get_if<take_uplink>(&s);
     if (taken == nullptr || std::find(but.begin(), but.end(), taken->was.name) != but.end()) continue;
-    std::vector<ip_address> gateways;
-    for (const auto& r : taken->was.routes) {
-      if (r.destination.length == 0 && r.gateway) gateways.push_back(*r.gateway);
-    }
-    if (!gateways.empty()) all.push_back(std::move(gateways));
+    if (auto gateways = gateways_of(taken->was); !gateways.empty()) all.push_back(std::move(gateways));
   }
   return all;
 }

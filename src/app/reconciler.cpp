@@ -121,8 +121,18 @@ convergence reconciler::replace(plan wanted) {
   return pass(true);
 }
 
+// Whoever takes the bridge away has taken the host's own addresses with it: that is not left as it is.
+bool reconciler::carries_host(const std::string& line) const {
+  const bool uplinks = std::any_of(plan_.steps.begin(), plan_.steps.end(),
+                                   [](const step& s) { return std::holds_alternative<take_uplink>(s); });
+  return uplinks && std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const step& s) {
+           return std::holds_alternative<create_bridge>(s) && to_string(s) == line;
+         });
+}
+
 bool reconciler::may(const std::string& line, bool undoing) {
   if (!undoing && line.starts_with("undo ")) return false;
+  if (carries_host(line)) return true;
   if (left_alone_.contains(line)) return false;
   auto& tries = tries_[line];
   const auto now = os::monotonic_now();
@@ -139,13 +149,15 @@ bool reconciler::may(const std::string& line, bool undoing) {
 }
 
 convergence reconciler::pass(bool undoing) {
-  auto made = host_.converge(plan_, [&](const std::string& line) { return may(line, undoing); });
+  owes_undoing_ = owes_undoing_ || undoing;
+  auto made = host_.converge(plan_, [&](const std::string& line) { return may(line, owes_undoing_); });
+  owes_undoing_ = owes_undoing_ && (!made.failed.empty() || !made.undone.failed.empty());
   std::erase_if(tries_, [now = os::monotonic_now()](const auto& entry) {
     return entry.second.empty() || now - entry.second.back() > window;
   });
   report(made);
   if (made.tap) on_tap_(std::move(*std::exchange(made.tap, std::nullopt)));
-  if (!standing_.empty()) look_in(retry_time);
+  if (!standing_.empty() || owes_undoing_) look_in(retry_time);
   if (unheard_) look_in(unheard_time);
   return made;
 }

@@ -5,8 +5,9 @@
 //    every one and a half where the plan names what the kernel tells nothing of: ports in the database of Open vSwitch,
 //    rules of the older iptables. A firewall that others write rule by rule has half a second to become quiet.
 // 2. What it puts right is said once and counted. A change that would be made for the fourth time within a minute is
-//    left alone, and reported, until the next reload: somebody else wants it otherwise.
-// 3. What the plan does not name any more is undone when the plan changes, never in between.
+//    left alone, and reported, until the next reload: somebody else wants it otherwise. But a bridge that has the
+//    addresses of this host's uplinks is made again each time.
+// 3. What the plan does not name any more is undone when the plan changes; what that could not do is tried again.
 // Process: keeper, its loop. Errors: what host says; in the loop they are logged and tried again.
 #pragma once
 
@@ -58,13 +59,15 @@ class reconciler {
   void watch_nft();
   void look_in(std::chrono::milliseconds delay);
   void look_and_log();
+  [[nodiscard]] bool carries_host(const std::string& line) const;
   [[nodiscard]] bool may(const std::string& line, bool undoing);
   convergence pass(bool undoing);
   void report(const convergence& made);
 
   host& host_;
   plan plan_;
-  bool unheard_;  // the plan names what changes without a word of the kernel
+  bool owes_undoing_ = false;  // the last plan's change could not all be undone
+  bool unheard_;               // the plan names what changes without a word of the kernel
   std::function<void(os::tap)> on_tap_;
   std::function<void()> on_change_;
   os::monitor monitor_;

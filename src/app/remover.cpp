@@ -125,9 +125,27 @@ bool remover::has_foreign_ports(const os::link& bridge) {
     ports += (ports.empty() ? "" : ", ") + l.name;
   }
   if (ports.empty()) return false;
-  report_.left.push_back("bridge " + bridge.name + " stays: somebody plugged in " + ports + "; unplug it, or " +
-                         forcing_);
+  const auto addresses = is_lost() ? addresses_of(bridge) : std::string();
+  report_.left.push_back(
+      "bridge " + bridge.name + " stays: somebody plugged in " + ports + "; " +
+      (addresses.empty()
+           ? ""
+           : "the journal is lost, so that may be an uplink whose addresses " + bridge.name + " has (" + addresses +
+                 "): then run `lanloom up` with this instance's file, which " + "finds out, and stop it; otherwise ") +
+      "unplug it, or " + forcing_);
   return true;
+}
+
+// Every pass writes the facts down; marks do not tell them.
+bool remover::is_lost() const {
+  return std::none_of(all_.begin(), all_.end(),
+                      [](const journal_entry& e) { return std::holds_alternative<instance_facts>(e); });
+}
+
+std::string remover::addresses_of(const os::link& l) {
+  std::string text;
+  for (const auto& a : here_.addresses(l.index)) text += (text.empty() ? "" : ", ") + to_string(a);
+  return text;
 }
 
 bool remover::has_processes(const std::string& name) {

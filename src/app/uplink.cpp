@@ -4,16 +4,21 @@
 #include <lanloom/app/log.hpp>
 
 #include <lanloom/os/clock.hpp>
+#include <lanloom/os/sysctl.hpp>
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <thread>
 
 namespace lanloom::app {
 
 namespace {
-constexpr std::chrono::seconds gateway_patience{5};
 constexpr std::chrono::milliseconds asks_apart{50};
+constexpr std::size_t told_at_most = 256;  // neighbours that hear of another MAC at once
+constexpr const char* bearer_of_one_mac =
+    "carries frames of its own MAC address alone, as wireless interfaces do, so no bridge can have it; use NAT in its "
+    "place: leave [bridge] uplinks empty and set [nat] masquerade";
 // RTPROT_* of linux/rtnetlink.h.
 constexpr std::uint8_t by_advertisement = 9;
 constexpr std::uint8_t by_boot = 3;
@@ -89,17 +94,10 @@ void sort_routes(uplink_state& u) {
   std::stable_partition(u.routes.begin(), u.routes.end(), [](const os::route_entry& r) { return !r.gateway; });
 }
 
-std::vector<ip_address> gateways_of(const uplink_state& u) {
-  std::vector<ip_address> gateways;
-  for (const auto& r : u.routes) {
-    if (r.destination.length == 0 && r.gateway) gateways.push_back(*r.gateway);
-  }
-  return gateways;
-}
-
 // Whether one of them answers in time.
-bool any_answers(os::netlink& kernel, int index, const std::vector<ip_address>& gateways) {
-  const auto deadline = os::monotonic_now() + gateway_patience;
+bool any_answers(os::netlink& kernel, int index, const std::vector<ip_address>& gateways,
+                 std::chrono::milliseconds patience) {
+  const auto deadline = os::monotonic_now() + patience;
   for (;;) {
     for (const auto& g : gateways) {
       if (kernel.neighbour(index, g) == os::neighbour_state::reachable) return true;
@@ -116,10 +114,11 @@ class examination {
   examination(const uplink_state& was, const os::link& found, std::uint16_t mtu)
       : was_(was), found_(found), mtu_(mtu) {}
 
-  void run() {
+  void run(std::chrono::milliseconds patience) {
     fits();
     is_static();
-    if (const auto gateways = gateways_of(was_); !gateways.empty() && !any_answers(kernel_, found_.index, gateways)) {
+    const auto gateways = gateways_of(was_);
+    if (!gateways.empty() && !any_answers(kernel_, found_.index, gateways, patience)) {
       refuse("its default gateway " + to_string(gateways.front()) +
              " does not answer, so nobody could tell later whether the bridge carries; start when it does, or remove "
              "that route");
@@ -132,11 +131,17 @@ class examination {
   void fits() const {
     if (!found_.ethernet) refuse("is no Ethernet interface; choose another [bridge] uplinks");
     if (found_.kind == "bridge") refuse("is a bridge itself; name its port, or join it with create = false");
+    if (is_wireless()) refuse(bearer_of_one_mac);
     if (found_.mtu < mtu_) {
       refuse("has MTU " + std::to_string(found_.mtu) + ", which the LAN's " + std::to_string(mtu_) +
              " do not fit through; set [tap] mtu = " + std::to_string(found_.mtu) +
              " on every host, or run: " + "ip link set " + was_.name + " mtu " + std::to_string(mtu_));
     }
+  }
+
+  [[nodiscard]] bool is_wireless() const {
+    std::error_code not_there;
+    return std::filesystem::exists("/sys/class/net/" + was_.name + "/phy80211", not_there);
   }
 
   // Its owner goes on renewing it on an interface where it has no effect any more.
@@ -226,20 +231,41 @@ std::vector<uplink_state> read_uplinks(const config& c, const std::vector<journa
       lost = false;  // the first has them all
     }
     add_state(kernel, found->index, u);
+    // What cannot be moved is refused beforehand, or came after the taking and is whoever's who made it.
+    if (bridge && found->master == bridge->index) {
+      std::erase_if(u.routes, [](const os::route_entry& r) { return !r.complete; });
+    }
     sort_routes(u);
     all.push_back(std::move(u));
   }
   return all;
 }
 
-void check_uplinks(const plan& p, const host_view& kernel, const std::vector<journal_entry>& entries) {
+namespace {
+// An address of IPv6 needs a bridge that has IPv6; a new one takes its setting from the default.
+void check_v6(const take_uplink& wanted, const host_view& kernel) {
+  const bool there = kernel.here.find(wanted.bridge) != nullptr;
+  const std::string at = there ? wanted.bridge : "default";
+  if (os::read_sysctl("net/ipv6/conf/" + at + "/disable_ipv6") != "1") return;
+  for (const auto& a : wanted.was.addresses) {
+    if (!a.address.address.v6) continue;
+    throw setup_error("uplink " + wanted.was.name + ": its address " + to_string(a.address) + " would not move, IPv6 " +
+                      "being switched off " + (there ? "on " + wanted.bridge : "for new interfaces of this host") +
+                      "; run: sysctl -w net.ipv6.conf." + at + ".disable_ipv6=0");
+  }
+}
+}  // namespace
+
+void check_uplinks(const plan& p, const host_view& kernel, const std::vector<journal_entry>& entries,
+                   std::chrono::milliseconds patience) {
   for (const auto& s : p.steps) {
     const auto* taken = std::get_if<take_uplink>(&s);
     if (taken == nullptr) continue;
     const auto* found = kernel.here.find(taken->was.name);
     if (found == nullptr || find_taken(entries, taken->was.name) != nullptr) continue;
     if (found->link.master != 0) continue;  // ours by its mark, or a conflict: difference says which
-    examination(taken->was, found->link, p.facts.mtu).run();
+    check_v6(*taken, kernel);
+    examination(taken->was, found->link, p.facts.mtu).run(patience);
   }
 }
 
@@ -273,9 +299,30 @@ void write_down(const take_uplink& wanted, bool known, journal& log) {
   if (entries != log.entries()) log.replace(std::move(entries));
 }
 
+// Whoever has heard of the host at one of two MAC addresses hears of the other: the kernel asks him from there.
+void tell(const std::vector<ip_address>& neighbours, os::netlink& kernel, int index) {
+  for (std::size_t i = 0; i < std::min(neighbours.size(), told_at_most); ++i) {
+    try {
+      kernel.probe_neighbour(index, neighbours[i]);
+    } catch (const std::system_error& refused) {
+      spdlog::debug("{}", refused.what());  // it learns by its own neighbour detection
+    }
+  }
+}
+
+void plug_in(const os::link& port, const os::link& bridge, os::netlink& kernel) {
+  try {
+    kernel.set_master(port.index, bridge.index);
+  } catch (const std::system_error& e) {
+    if (e.code() != std::errc::operation_not_supported) throw;
+    throw setup_error("uplink " + port.name + ": " + bearer_of_one_mac);
+  }
+}
+
 void move(const take_uplink& wanted, const os::link& port, const os::link& bridge, os::netlink& kernel) {
+  const auto known = kernel.neighbours(port.index);
   if (!port.up) kernel.set_up(port.index);
-  if (port.master != bridge.index) kernel.set_master(port.index, bridge.index);
+  if (port.master != bridge.index) plug_in(port, bridge, kernel);
   for (const auto& a : wanted.was.addresses) {
     make_unless_there([&] { kernel.add_address(bridge.index, for_bridge(a)); });
   }
@@ -283,7 +330,9 @@ void move(const take_uplink& wanted, const os::link& port, const os::link& bridg
     kernel.delete_route(out_of(r, port.index));
     make_unless_there([&] { kernel.add_route(out_of(r, bridge.index)); });
   }
-  for (const auto& a : wanted.was.addresses) kernel.delete_address(port.index, a);
+  // Under whatever label it is there.
+  for (const auto& a : wanted.was.addresses) kernel.delete_address(port.index, for_bridge(a));
+  tell(known, kernel, bridge.index);
 }
 
 }  // namespace
@@ -372,18 +421,13 @@ void put_back(const taken_uplink& taken, const std::vector<journal_entry>& all, 
   }
   attempt.rethrow();
 }
-
-// Whoever has the bridge's MAC for us hears of the port's.
-void announce(const taken_uplink& taken, const std::vector<journal_entry>& all, os::netlink& kernel, int port) {
+std::vector<ip_address> gateways_in(const std::vector<journal_entry>& all, const std::string& port) {
+  std::vector<ip_address> gateways;
   for (const auto& e : all) {
     const auto* r = std::get_if<had_route>(&e);
-    if (r == nullptr || r->port != taken.port || !r->route.gateway) continue;
-    try {
-      kernel.probe_neighbour(port, *r->route.gateway);
-    } catch (const std::system_error& refused) {
-      spdlog::debug("{}", refused.what());  // it learns by its own neighbour detection
-    }
+    if (r != nullptr && r->port == port && r->route.gateway) gateways.push_back(*r->route.gateway);
   }
+  return gateways;
 }
 }  // namespace
 
@@ -402,15 +446,17 @@ void give_back(const taken_uplink& taken, const std::vector<journal_entry>& all,
                           "not put back: " + listed(all, taken.port));
     return;
   }
+  const auto known = bridge ? kernel.neighbours(bridge->index) : std::vector<ip_address>{};
   if (with_us) kernel.set_master(port->index, 0);
   if (!port->up && taken.was_up) kernel.set_up(port->index);
   put_back(taken, all, kernel, port->index, bridge ? bridge->index : 0);
   if (taken.was_up) {
-    announce(taken, all, kernel, port->index);
+    tell(gateways_in(all, taken.port), kernel, port->index);
+    tell(known, kernel, port->index);
   } else {
     kernel.set_down(port->index);
   }
-  report.removed.push_back("uplink " + taken.port + " of " + taken.bridge);
+  report.removed.push_back("uplink " + taken.port + " from " + taken.bridge);
 }
 
 }  // namespace lanloom::app

@@ -6,8 +6,9 @@
 //    its owner would go on renewing it where it has no effect.
 // 2. As it was is in the journal before the first change: taken_uplink, and had_address and had_route lines in front of
 //    it. Both directions can be cut short anywhere and done again.
-// 3. The interface keeps its MAC and MTU. After the way back its gateways hear of it at once (neighbour probes come
-//    from its own MAC); who else has the bridge's MAC in his tables learns by his own neighbour detection.
+// 3. The interface keeps its MAC and MTU. The addresses change theirs, there and back: up to 256 neighbours that the
+//    host knows hear of it at once, being asked for their own from the new one; others learn by their own neighbour
+//    detection.
 // Process: keeper and `down`, in the caller's network namespace, with the journal held. Errors: std::system_error;
 // setup_error for what is refused.
 #pragma once
@@ -16,6 +17,7 @@
 #include <lanloom/app/host_view.hpp>
 #include <lanloom/os/netlink.hpp>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -26,8 +28,9 @@ namespace lanloom::app {
 [[nodiscard]] std::vector<uplink_state> read_uplinks(const config& c, const std::vector<journal_entry>& entries);
 
 // Refuses what cannot be an uplink, or would not come through it whole. Asks the default gateways of what is not taken
-// yet, at most 5 s: if none answers now, nobody could tell later whether the bridge carries.
-void check_uplinks(const plan& p, const host_view& kernel, const std::vector<journal_entry>& entries);
+// yet, for `patience` at most: if none answers now, nobody could tell later whether the bridge carries.
+void check_uplinks(const plan& p, const host_view& kernel, const std::vector<journal_entry>& entries,
+                   std::chrono::milliseconds patience);
 
 // All of it is on the bridge, and nothing on the interface. Pure.
 [[nodiscard]] bool is_taken(const take_uplink& wanted, const host_view& kernel);

@@ -119,6 +119,17 @@ neighbour_state netlink::neighbour(int index, const ip_address& neighbour) {
   return (bits & NUD_FAILED) != 0 ? neighbour_state::failed : neighbour_state::unknown;
 }
 
+std::vector<ip_address> netlink::neighbours(int index) {
+  netlink_message asked(RTM_GETNEIGH, NLM_F_DUMP);
+  asked.append<ndmsg>();
+  return dump<ip_address>(asked, "list neighbours", [&](const nlmsghdr& m) -> std::optional<ip_address> {
+    const auto header = payload_header<ndmsg>(m);
+    const bool learned = (header.ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE)) != 0;
+    if (header.ndm_ifindex != index || !learned) return std::nullopt;
+    return address_in(find_attribute(attributes_after<ndmsg>(m), NDA_DST), header.ndm_family);
+  });
+}
+
 void netlink::probe_neighbour(int index, const ip_address& neighbour) {
   const auto bits = neighbour_bits(index, neighbour);
   if ((bits & (NUD_PERMANENT | NUD_NOARP | NUD_INCOMPLETE)) != 0) return;

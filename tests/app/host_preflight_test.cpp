@@ -29,7 +29,7 @@ os::unique_fd listen_on(std::uint16_t port) {
 
 std::string preflight(std::string_view text) {
   const auto c = example("lan", text);
-  return refusal([&] { host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c); });
+  return refusal([&] { host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c, {}); });
 }
 }  // namespace
 
@@ -48,11 +48,11 @@ TEST_CASE("missing rights are permission errors") {
     give_up(CAP_SYS_ADMIN);
     CHECK(preflight(bridge_only) == "");
     const auto c = example("lan", two_hosts_alpha);
-    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c),
+    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c, {}),
                     permission_error);
     CHECK(preflight(two_hosts_alpha) == "netns ns1: needs CAP_SYS_ADMIN; run it as root");
     give_up(CAP_NET_ADMIN);
-    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c),
+    CHECK_THROWS_AS(host("lan", run_directory).preflight(make_plan(c, example_key(), facts_of(c)), c, {}),
                     permission_error);
     CHECK(preflight(bridge_only) == "making interfaces: needs CAP_NET_ADMIN; run it as root");
   });
@@ -214,7 +214,7 @@ TEST_CASE("an overlay must not cover a peer's endpoint") {
       auto c = example("lan", text);
       c.peers.at(0).remote = lanloom::endpoint::parse(endpoint);
       CHECK(refusal([&, p = make_plan(c, example_key(), facts_of(c))] {
-              host("lan", run_directory).preflight(p, c);
+              host("lan", run_directory).preflight(p, c, {});
             }) == sentence);
     }
   });

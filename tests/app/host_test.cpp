@@ -25,7 +25,7 @@ TEST_CASE("apply makes the host as the plan says, and undo as it was") {
     const auto before = take_network_image();
     host h("six", run_directory);
     CHECK_FALSE(h.has_leftovers());
-    h.preflight(p, c);
+    h.preflight(p, c, {});
     CHECK(difference(before, take_network_image()) == "");
     {
       const auto tap = started(h, p);

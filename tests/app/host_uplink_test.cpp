@@ -29,7 +29,7 @@ plan plan_now(std::string_view text = with_uplink) {
 }
 
 void preflight(std::string_view text = with_uplink) {
-  host("lan", run_directory).preflight(plan_now(text), example("lan", text));
+  host("lan", run_directory).preflight(plan_now(text), example("lan", text), std::chrono::seconds(5));
 }
 
 std::string ip_of(const std::string& what) { return os::output_of("ip " + what); }
@@ -76,7 +76,7 @@ TEST_CASE("an uplink's addresses and routes move to the bridge, and back") {
     shell(
         "for i in $(seq 200); do ip -6 route show table local | grep -q '^local fe80.*dev eth0' && break; sleep 0.02; "
         "done");
-    CHECK(joined(report.removed) == "uplink eth0 of br-lan\nveth ns1h\nnetns ns1\nbridge br-lan\n");
+    CHECK(joined(report.removed) == "uplink eth0 from br-lan\nveth ns1h\nnetns ns1\nbridge br-lan\n");
     CHECK(difference(before, take_network_image()) == "");
     shell("ping -q -c 1 -W 5 192.168.50.1 >/dev/null");
     CHECK(std::filesystem::is_empty(run_directory));
@@ -227,14 +227,124 @@ TEST_CASE("a start that fails gives back what it took, and keeps what it adopted
   });
 }
 
+namespace {
+std::string with_two_uplinks() {
+  auto text = std::string(with_uplink);
+  text.insert(text.find("\"eth0\"") + 6, ", \"eth9\"");
+  return text;
+}
+void make_second_uplink() {
+  shell(
+      "ip link add eth9 type veth peer name far9 netns world; ip link set eth9 up; ip -n world link set far9 up; "
+      "ip addr add 192.168.60.6/24 dev eth9; ip route add 10.6.0.0/16 via 192.168.60.1 dev eth9; "
+      "for i in $(seq 100); do [ $(ip -6 route show table local | grep -c '^local fe80') = 2 ] && break; sleep 0.02; "
+      "done");
+}
+}  // namespace
+
+TEST_CASE("two uplinks of one host go to the bridge together, and each back to itself") {
+  on_own_host([] {
+    make_example_host();
+    make_second_uplink();
+    const auto before = take_network_image();
+    host h("lan", run_directory);
+    const auto text = with_two_uplinks();
+    preflight(text);
+    {
+      const auto tap = started(h, plan_now(text));
+      CHECK(h.taken_uplinks() == std::vector<std::string>{"eth0", "eth9"});
+      CHECK(ip_of("-o -4 addr show dev br-lan").find("192.168.60.6/24") != std::string::npos);
+      CHECK(ip_of("route show 10.6.0.0/16").find("dev br-lan") != std::string::npos);
+      CHECK(joined(h.converge(plan_now(text), [](const std::string&) { return true; }).done).empty());
+      // One of them alone goes back where the file does not name it any more.
+      const auto made = h.converge(plan_now(), [](const std::string&) { return true; });
+      CHECK(joined(made.failed).empty());
+      CHECK(ip_of("-o -4 addr show dev eth9").find("192.168.60.6/24") != std::string::npos);
+      CHECK(ip_of("route show 10.6.0.0/16").find("dev eth9") != std::string::npos);
+      CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev br-lan"));
+    }
+    CHECK(joined(h.undo(false).left).empty());
+    CHECK(difference(before, take_network_image()) == "");
+  });
+}
+
+TEST_CASE("a start that adopts one uplink and cannot take another keeps the one and leaves the other as it was") {
+  on_own_host([] {
+    make_example_host();
+    host h("lan", run_directory);
+    { const auto tap = started(h, plan_now()); }
+    const auto before = h.taken_uplinks();
+    shell(
+        "ip link add eth9 type bridge; ip link set eth9 up; ip addr add 192.168.60.6/24 dev eth9; ip route add "
+        "10.6.0.0/16 via 192.168.60.1");
+    const auto why = refusal([&] { (void)h.start(plan_now(with_two_uplinks())); });
+    CHECK_MESSAGE(why.find("eth9") != std::string::npos, why);
+    h.give_back_uplinks_but(before);
+    CHECK(h.taken_uplinks() == std::vector<std::string>{"eth0"});
+    CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev br-lan"));
+    CHECK(ip_of("-o -4 addr show dev eth9").find("192.168.60.6/24") != std::string::npos);
+    CHECK(ip_of("route show 10.6.0.0/16").find("dev eth9") != std::string::npos);
+    CHECK(ip_of("-o link show eth9").find("master") == std::string::npos);
+  });
+}
+
+TEST_CASE("what others put on a port again goes from there, whatever its label, and a route that cannot move stays") {
+  on_own_host([] {
+    make_host_with_uplink();
+    host h("lan", run_directory);
+    const auto tap = started(h, plan_now());
+    shell(
+        "ip addr add 192.168.50.66/24 dev eth0; ip addr add 10.44.0.1/24 dev eth0; "
+        "ip route add 10.45.0.0/16 via 10.44.0.9 dev eth0 mtu 1400");
+    const auto made = h.converge(plan_now(), [](const std::string&) { return true; });
+    CHECK(joined(made.failed).empty());
+    CHECK(ip_of("-o -4 addr show dev eth0").empty());
+    CHECK(ip_of("-o -4 addr show dev br-lan").find("192.168.50.66/24") != std::string::npos);
+    CHECK(joined(h.undo(false).failed).empty());
+    CHECK(
+        ip_of("-o -4 addr show dev eth0").find("192.168.50.66/24 brd 192.168.50.255 scope global secondary eth0:66") ==
+        std::string::npos);
+    CHECK(ip_of("-o -4 addr show dev eth0").find("192.168.50.66/24") != std::string::npos);
+  });
+}
+
+TEST_CASE("neighbours hear at once at which MAC address the host is, there and back") {
+  on_own_host([] {
+    make_example_host();
+    shell("ip -n world addr add 192.168.50.9/24 dev far0; ping -q -c 1 -W 5 192.168.50.9 >/dev/null");
+    const auto known_at_far_end = [] { return ip_of("-n world neigh show 192.168.50.6"); };
+    const auto mac_of = [](const char* name) { return ip_of(std::string("-o link show ") + name); };
+    const auto hears = [&](const char* name) {
+      const auto line = mac_of(name);
+      const auto mac = line.substr(line.find("link/ether ") + 11, 17);
+      shell("for i in $(seq 400); do ip -n world neigh show 192.168.50.6 | grep -q " + mac +
+            " && exit 0; sleep 0.05; done; false");
+    };
+    CHECK(known_at_far_end().find("lladdr") != std::string::npos);
+    auto text = std::string(with_uplink);
+    text.insert(text.find("uplinks"), "stp = false\n");
+    host h("lan", run_directory);
+    {
+      const auto tap = started(h, plan_now(text));
+      hears("br-lan");
+    }
+    CHECK(joined(h.undo(false).failed).empty());
+    hears("eth0");
+  });
+}
+
 TEST_CASE("down without a journal leaves the bridge that has an uplink, and says why") {
   on_own_host([] {
     make_example_host();
     { const auto tap = started(host("lan", run_directory), plan_now()); }
     shell("rm /run/lanloom/lan.journal");
     const auto report = host("lan", run_directory).undo(false);
-    CHECK(joined(report.left).find("addresses of br-lan (192.168.50.6/24, fd00:50::6/64") != std::string::npos);
-    CHECK(joined(report.left).find("bridge br-lan stays: somebody plugged in eth0") != std::string::npos);
+    const auto left = joined(report.left);
+    CHECK(
+        left.find("bridge br-lan stays: somebody plugged in eth0; the journal is lost, so that may be an uplink whose "
+                  "addresses br-lan has (192.168.50.6/24, fd00:50::6/64") != std::string::npos);
+    CHECK(left.find("then run `lanloom up` with this instance's file, which finds out, and stop it; otherwise unplug "
+                    "it, or run: lanloom down lan --force") != std::string::npos);
     CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev br-lan"));
   });
 }
@@ -285,6 +395,9 @@ TEST_CASE("what cannot be an uplink is refused with its cure, and nothing is tou
           "= 1400 on every host, or run: ip link set eth0 mtu 1500");
   refused("ip link add br9 type bridge; ip link set eth0 master br9", "is a port of something else already");
   refused("ip link del eth0", "uplink eth0: there is no such interface");
+  refused("sysctl -q -w net.ipv6.conf.default.disable_ipv6=1",
+          "uplink eth0: its address fd00:50::6/64 would not move, IPv6 being switched off for new interfaces of this "
+          "host; run: sysctl -w net.ipv6.conf.default.disable_ipv6=0");
   refused(
       "ip -n world link set far0 down; ip -n world link del far0; ip link add eth0 type veth peer name far0; ip link "
       "set eth0 up; ip link set far0 up; ip addr add 192.168.50.6/24 dev eth0; ip route add default via 192.168.50.1",

@@ -19,6 +19,7 @@
 #include <lanloom/app/plan.hpp>
 #include <lanloom/os/tap.hpp>
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -67,8 +68,8 @@ class host {
   void await_predecessor(const plan& p) const;
 
   // Throws the first thing that would make the start fail or harm the host, as one sentence with its cure. What an
-  // earlier run left is no reason.
-  void preflight(const plan& p, const config& c) const;
+  // earlier run left is no reason. Waits for the default gateways of uplinks no longer than `patience`.
+  void preflight(const plan& p, const config& c, std::chrono::milliseconds patience) const;
 
   // At the start: throws at the first failure, conflict or thing that is missing; the caller calls undo, or leaves what
   // was there before.

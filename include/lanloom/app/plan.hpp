@@ -40,6 +40,7 @@ struct uplink_state {
   std::vector<os::address_info> addresses;
   std::vector<os::route_entry> routes;  // their out_index is 0
 };
+[[nodiscard]] std::vector<ip_address> gateways_of(const uplink_state& u);  // of its default routes
 
 struct create_bridge {  // takes no router advertisements
   std::string name;

@@ -173,6 +173,8 @@ class netlink {
   // that works, nothing is sent, and the answer is failed.
   void probe_neighbour(int index, const ip_address& neighbour);
   [[nodiscard]] neighbour_state neighbour(int index, const ip_address& neighbour);
+  // Those whose Ethernet address the kernel has learned and not given up.
+  [[nodiscard]] std::vector<ip_address> neighbours(int index);
 
  private:
   struct outcome;
