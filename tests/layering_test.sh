@@ -44,32 +44,34 @@ longest=550
 # The C++ files of the product, as paths relative to the tree.
 product_files() { find include src -name '*.hpp' -o -name '*.cpp' | sort; }
 
-# The module a file belongs to; src/main.cpp is part of app.
-module_of() {
-  case $1 in
-    src/main.cpp) echo app ;;
-    include/lanloom/*/*) cut -d/ -f3 <<<"$1" ;;
-    src/*/*) cut -d/ -f2 <<<"$1" ;;
-    *) echo none ;;
-  esac
-}
-
-# "file module header" for every include.
+# "file module header" for every include. src/main.cpp is part of app.
 includes() {
-  local file
-  while read -r file; do
-    sed -nE "s|^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]([^>\"]*)[>\"].*|$file $(module_of "$file") \1|p" "$file"
-  done < <(product_files)
+  local files
+  mapfile -t files < <(product_files)
+  awk '
+    FNR == 1 {
+      parts = split(FILENAME, part, "/")
+      module = FILENAME == "src/main.cpp" ? "app" : part[1] == "include" ? part[3] : parts > 2 ? part[2] : "none"
+    }
+    /^[ \t]*#[ \t]*include[ \t]*[<"][^>"]*[>"]/ {
+      header = $0
+      sub(/^[^<"]*[<"]/, "", header)
+      sub(/[>"].*$/, "", header)
+      print FILENAME, module, header
+    }' "${files[@]}"
 }
 
 among() { [[ " $2 " == *" $1 "* ]]; }
 
 rule_modules() {
-  local file module header
+  local file module header used
   while read -r file module header; do
     case $header in
       *..*) echo "$file includes $header: a path upwards" ;;
-      lanloom/*/*) among "$(cut -d/ -f2 <<<"$header")" "${uses[$module]:-}" || echo "$file: $module must not know $header" ;;
+      lanloom/*/*)
+        used=${header#*/}
+        among "${used%%/*}" "${uses[$module]:-}" || echo "$file: $module must not know $header"
+        ;;
       *.hpp)
         case $header in
           boost/* | CLI/* | toml++/* | nlohmann/* | spdlog/* | fmt/*) ;;
@@ -139,11 +141,8 @@ rule_link_edges() {
 }
 
 rule_file_length() {
-  local file lines
-  while read -r file; do
-    lines=$(wc -l <"$file")
-    if [ "$lines" -gt "$longest" ]; then echo "$file has $lines lines, more than $longest: a type is missing"; fi
-  done < <(product_files)
+  product_files | xargs awk -v longest="$longest" '
+    FNR == longest + 1 { print FILENAME " has more than " longest " lines: a type is missing" }'
 }
 
 rule_no_using_namespace_in_headers() {
@@ -153,10 +152,8 @@ rule_no_using_namespace_in_headers() {
 }
 
 rule_spdx_first() {
-  local file
-  while read -r file; do
-    [ "$(head -n 1 "$file")" = "// SPDX-License-Identifier: Apache-2.0" ] || echo "$file does not open with the SPDX line"
-  done < <(find include src tests -name '*.hpp' -o -name '*.cpp' | sort)
+  find include src tests -name '*.hpp' -o -name '*.cpp' | sort | xargs awk '
+    FNR == 1 && $0 != "// SPDX-License-Identifier: Apache-2.0" { print FILENAME " does not open with the SPDX line" }'
 }
 
 # bench/ has a cipher that does not encrypt: nothing outside may name what is in there, but to build it.
