@@ -193,10 +193,11 @@ host_of() {
 times_ready() { grep -c ': ready in' "$D/$1.log" 2>/dev/null || true; }
 is_ready() { [ "$(times_ready "$1")" -gt "$2" ]; }
 
+under=() # a command that runs the keeper in its own place: setpriv and the like
 start() { # start INSTANCE [OPTION...]: without waiting for it
   touch "$D/$1.log"
-  lab_start "$(host_of "$1")" "$D/$1.out" sh -c 'log=$1; shift; exec "$0" up "$@" >>"$log" 2>&1' \
-    "$LANLOOM" "$D/$1.log" "${@:2}" "$D/$1.toml"
+  lab_start "$(host_of "$1")" "$D/$1.out" sh -c 'exec "$@" >>"$0" 2>&1' \
+    "$D/$1.log" "${under[@]}" "$LANLOOM" up "${@:2}" "$D/$1.toml"
   echo "$lab_pid" >"$D/$1.pid"
 }
 

@@ -112,3 +112,51 @@ the_control_socket_is_for_root_and_its_group() {
   grep -q 'permission denied' "$D/denied.log"
 }
 case_of the_control_socket_is_for_root_and_its_group
+
+# ---- conf/examples/lanloom-hardened.conf ------------------------------------------------------------------------------
+
+hardened=$lab_root/conf/examples/lanloom-hardened.conf
+
+score_of() { # score_of FILE...: what systemd-analyze says of these as one unit
+  cat "$@" >"$D/lanloom@.service"
+  systemd-analyze security --offline=true "$D/lanloom@.service" 2>/dev/null | sed -n 's/.*exposure level .*: \([0-9.]*\) .*/\1/p'
+}
+the_units_score_what_their_documents_say() {
+  same "the general unit" 8.0 "$(score_of "$lab_root/packaging/lanloom@.service")"
+  same "with the hardened example" 2.5 "$(score_of "$lab_root/packaging/lanloom@.service" "$hardened")"
+}
+if command -v systemd-analyze >/dev/null; then
+  case_of the_units_score_what_their_documents_say
+else
+  echo "skip the_units_score_what_their_documents_say: there is no systemd-analyze"
+fi
+
+capabilities_of() { # capabilities_of FILE: of its last list, as setpriv wants them
+  sed -n 's/^CapabilityBoundingSet=CAP_/CAP_/p' "$1" | tail -n 1 | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g'
+}
+the_hardened_examples_capabilities_are_enough() {
+  local key
+  key=$(sed -n 's/^public_key *= *//p' "$D/alpha.toml")
+  stop alpha
+  cat >"$D/alpha.toml" <<EOF
+[node]
+name = "alpha"
+private_key = "alpha.key"
+[bridge]
+name = "br-lan"
+addresses = ["10.5.0.1/16"]
+[control]
+group = "root"
+[[peer]]
+name = "beta"
+public_key = $key
+endpoint = "192.168.50.5:4780"
+EOF
+  under=(setpriv --no-new-privs "--bounding-set=-all,$(capabilities_of "$hardened")")
+  up alpha
+  established alpha beta
+  eventually 20 reaches n3 10.5.0.1
+  same "the keeper's capabilities" 00000000000011e0 "$(sed -n 's/^CapEff:\t//p' "/proc/$(keeper_of alpha)/status")"
+  stop alpha
+}
+case_of the_hardened_examples_capabilities_are_enough
