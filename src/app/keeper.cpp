@@ -18,8 +18,6 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -69,14 +67,6 @@ gid_t control_gid(const std::string& group) {
     spdlog::warn("[control] group = \"{}\": there is no such group; only root may ask for status", group);
   }
   return 0;
-}
-
-// This process holds the keys: they must not get into a core file or a debugger. A sanitizer's leak check needs to
-// look.
-void hide_memory() {
-  const rlimit none{0, 0};
-  if (::setrlimit(RLIMIT_CORE, &none) != 0) os::throw_errno("forbid core files");
-  if (os::hardened_build && ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) os::throw_errno("hide the memory");
 }
 
 // Adds what somebody may end us with, unless who started us wanted it ignored: nohup, or a shell's job in the
@@ -496,7 +486,11 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
        {capability::net_admin, capability::setuid, capability::setgid, capability::setpcap, capability::kill}) {
     require(right, "`lanloom up`");
   }
-  hide_memory();
+  if (!os::protect_memory()) {
+    spdlog::warn(
+        "memory cannot be locked, so keys may reach swap; raise the limit: LimitMEMLOCK=infinity in the unit, or "
+        "ulimit -l unlimited");
+  }
   os::offload_probe probe;  // before there are keys in this memory; it has until the node is started
   key_material keys = load_keys(c);
   const plan p = make_plan(c, keys.own, read_facts(c));

@@ -68,7 +68,23 @@ void give_up_capabilities() {
   check(static_cast<int>(::syscall(SYS_capset, &header, none.data())), "give up capabilities");
 }
 
+// All of it, keys and what is made of them: locking a key alone would leave out the stack and what the ciphers expand.
+bool lock_memory() noexcept {
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+  rlimit allowed{};
+  if (::getrlimit(RLIMIT_MEMLOCK, &allowed) != 0 || allowed.rlim_cur != RLIM_INFINITY) return false;
+  return ::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+}
+
 }  // namespace
+
+bool protect_memory() {
+  limit(RLIMIT_CORE, 0, "forbid core files");
+  if (!hardened_build) return true;  // a sanitizer has to look, and its shadow is larger than memory
+  check(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "hide the memory");
+  return lock_memory();
+}
 
 sandbox_identity find_identity() {
   std::vector<char> room(16384);
@@ -95,6 +111,7 @@ void close_all_but(std::span<const int> keep) {
 }
 
 void drop_privileges(const sandbox_identity& identity, pid_t keeper) {
+  if (hardened_build) lock_memory();  // where not, its parent has said so
   give_up_future_capabilities();
   change_user(identity);
   give_up_capabilities();

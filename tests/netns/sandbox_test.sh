@@ -60,6 +60,18 @@ the_node_is_not_dumpable() {
 }
 case_of the_node_is_not_dumpable
 
+locked() { sed -n 's/^VmLck:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$1/status"; }
+keys_never_reach_swap() {
+  local process
+  for process in "$keeper" "$node"; do
+    [ "$(locked "$process")" -gt 0 ] || fail "$process has no locked memory"
+    same "swapped" 0 "$(sed -n 's/^VmSwap:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$process/status")"
+  done
+  same "core file size of the keeper" "0 0" "$(sed -n 's/^Max core file size *\([0-9a-z]*\) *\([0-9a-z]*\).*/\1 \2/p' "/proc/$keeper/limits")"
+  same "owner of /proc/KEEPER/mem" 0 "$(stat -c %u "/proc/$keeper/mem")"
+}
+case_of keys_never_reach_swap
+
 # What each descriptor is; sockets by what they are bound to.
 descriptors() {
   local fd target inode

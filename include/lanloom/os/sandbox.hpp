@@ -37,12 +37,17 @@ struct sandbox_identity {
 // keeper only.
 [[nodiscard]] sandbox_identity find_identity();
 
+// For a process that holds keys: no core file, no debugger, and what it touches from now on never reaches swap. False:
+// the kernel does not let this much memory be locked (RLIMIT_MEMLOCK), so swap is possible. Children start without it.
+[[nodiscard]] bool protect_memory();
+
 // Closes every descriptor that is not in `keep` (at most 64 of them, in any order; negative ones are ignored).
 void close_all_but(std::span<const int> keep);
 
 // Changes the user, gives up groups and every capability in every set, forbids new privileges, core files and new
 // processes, makes the process not dumpable, and ties its life to its parent `keeper`: ends at once, with status 1,
-// when that is not the parent any more. REQUIRES CAP_SETUID, CAP_SETGID, CAP_SETPCAP.
+// when that is not the parent any more. Its memory is locked where its parent's could be. REQUIRES CAP_SETUID,
+// CAP_SETGID, CAP_SETPCAP.
 void drop_privileges(const sandbox_identity& identity, pid_t keeper);
 
 // From here on a system call that the event loop does not need kills the process.
