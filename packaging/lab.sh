@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 #
-# lab.sh - the two-host picture on one machine: each host is a network namespace with a /run/netns and a /run/lanloom of
-# its own, all on one underlay. Sourced by packaging/demo.sh and by tests/netns/*_test.sh, bash only, root only:
+# lab.sh - the two-host picture on one machine: each host is a network namespace with a /run/netns, a /run/lanloom and a
+# /var/lib/lanloom of its own, all on one underlay. Sourced by packaging/demo.sh and by tests/netns/*_test.sh, bash only, root only:
 #
 #   . "$(dirname "${BASH_SOURCE[0]}")/../../packaging/lab.sh"
 #   lab_private "$@"                         # first of all: the script starts again, inside
@@ -17,7 +17,8 @@
 #
 #   lab_private "$@"              starts the calling script again with processes, mounts and /run of its own. All that
 #                                 it leaves is gone when it ends, even by SIGKILL; any number of labs run side by side.
-#                                 Inside, the script is process 1 ($$ is no unique number) and /run holds $lab_dir only.
+#                                 Inside, the script is process 1 ($$ is no unique number), of what the machine has in
+#                                 /run there is nothing, and what is written to /var/lib stays in the lab
 #                                 From outside, signal its process group: unshare(1) does not pass SIGTERM on
 #   lab_up                        hosts A (192.168.50.6) and B (192.168.50.5), interface u0, default route to `outside`
 #                                 (192.168.50.1), whose bridge `underlay` carries it all: its ports are toA and toB
@@ -47,6 +48,7 @@ lab_private() {
     unset LAB_PRIVATE
     mount -t tmpfs -o mode=755 lab /run
     mkdir "$lab_dir"
+    lab_private_state
     return
   fi
   if [ "$(id -u)" -ne 0 ]; then
@@ -58,13 +60,23 @@ lab_private() {
     -- bash "$0" "$@"
 }
 
-# What `ip netns` pins and what lanloom keeps below /run is the host's own; a process that only waits holds the mounts.
-# (A bind mount of its ns/mnt would do without a process, but some kernels refuse it at random.)
+# The machine may have no /var/lib/lanloom to mount over, and must not get one. Where /var/lib cannot be overlaid it is
+# empty.
+lab_private_state() {
+  mkdir -p /run/var-lib/upper /run/var-lib/work
+  mount -t overlay -o lowerdir=/var/lib,upperdir=/run/var-lib/upper,workdir=/run/var-lib/work overlay /var/lib \
+    2>/dev/null || mount -t tmpfs -o mode=755 lab /var/lib
+  mkdir -p /var/lib/lanloom
+}
+
+# What `ip netns` pins and what lanloom keeps below /run and /var/lib is the host's own; a process that only waits holds
+# the mounts. (A bind mount of its ns/mnt would do without a process, but some kernels refuse it at random.)
 lab_namespace() {
   local name=$1
   ip netns add "$name" || return
   setsid unshare --mount --propagation private -- sh -c "
     mkdir -p /run/netns /run/lanloom && mount -t tmpfs lab /run/netns && mount -t tmpfs lab /run/lanloom &&
+    mount -t tmpfs -o mode=700 lab /var/lib/lanloom &&
     touch '$lab_dir/$name.mounted' && exec sleep infinity" </dev/null >"$lab_dir/$name.log" 2>&1 &
   lab_hosts[$name]=$!
   lab_wait_for 10 "host $name has its own /run" test -e "$lab_dir/$name.mounted" &&

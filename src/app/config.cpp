@@ -115,6 +115,7 @@ config parse_config(std::string_view text, const std::filesystem::path& file, st
   }
   c.node.listen.port = 4780;
   c.node.network = "lan";
+  c.node.state = "/var/lib/lanloom/" + c.instance;
   c.tap.name = "ll-" + c.instance;
   c.bridge.name = "br-" + c.instance;
   c.control_group = "lanloom";

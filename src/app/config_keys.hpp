@@ -49,7 +49,7 @@ inline constexpr std::array config_keys{
     config_key{"node", "network", forms::name},
     config_key{"node", "network_secret", forms::key_file},
     config_key{"node", "cipher", "\"auto\", \"aes-256-gcm\" or \"chacha20-poly1305\""},
-    config_key{"node", "state", ""},
+    config_key{"node", "state", "the absolute path of a directory, such as \"/var/lib/lanloom/lan\""},
     config_key{"tap", "name", forms::interface},
     config_key{"tap", "mtu", "an integer from 1280 to 9216"},
     config_key{"bridge", "name", forms::interface},

@@ -316,6 +316,7 @@ class file_reader {
     t.text("network", c_.node.network, parse_name);
     t.text("network_secret", c_.node.network_secret, key_path_in(c_.file.parent_path()));
     t.text("cipher", c_.node.cipher, parse_cipher);
+    t.text("state", c_.node.state, parse_directory);
   }
 
   void tap(table_reader& t) {

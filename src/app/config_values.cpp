@@ -129,6 +129,12 @@ std::optional<std::filesystem::path> parse_key_path(std::string_view text, std::
   return refused ? std::nullopt : std::optional<std::filesystem::path>(text);
 }
 
+std::optional<std::filesystem::path> parse_directory(std::string_view text, std::string& why) {
+  auto path = parse_key_path(text, why);
+  if (path && (path->is_absolute() && path->has_relative_path())) return path->lexically_normal();
+  return std::nullopt;
+}
+
 std::optional<endpoint> parse_listen(std::string_view text, std::string& why) { return parse_endpoint(text, why); }
 
 std::optional<endpoint> parse_peer_endpoint(std::string_view text, std::string& why) {

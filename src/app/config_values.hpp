@@ -22,6 +22,7 @@ struct socket_address {
 [[nodiscard]] std::optional<std::string> parse_interface_name(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<std::string> parse_group(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<std::filesystem::path> parse_key_path(std::string_view text, std::string& why);
+[[nodiscard]] std::optional<std::filesystem::path> parse_directory(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<endpoint> parse_listen(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<endpoint> parse_peer_endpoint(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<socket_address> parse_forward_target(std::string_view text, std::string& why);

@@ -7,6 +7,7 @@
 #include <lanloom/app/status.hpp>
 #include <lanloom/core/node.hpp>
 #include <lanloom/os/clock.hpp>
+#include <lanloom/os/state_file.hpp>
 #include <lanloom/os/tap.hpp>
 #include <lanloom/os/udp.hpp>
 
@@ -20,6 +21,8 @@
 #include <array>
 #include <csignal>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace lanloom::app {
@@ -36,8 +39,9 @@ constexpr int batches_per_turn = 4;
 constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
 constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
 
-core::node make_core_node(const node_setup& setup, instant at) {
+core::node make_core_node(const node_setup& setup, core::saved_state known, instant at) {
   core::node_config config;
+  config.known = std::move(known);
   config.keys = setup.keys.clone();
   config.network = setup.network;
   if (setup.network_secret) config.network_secret = setup.network_secret->clone();
@@ -71,6 +75,47 @@ int duplicate_of(const os::channel& c) {
   return fd;
 }
 
+// The node's memory on disk. Invariant: a file that is damaged, or cannot be read or written, ends nothing, and is said
+// once.
+class memory {
+ public:
+  explicit memory(os::unique_fd file) {
+    if (!file) return;
+    file_.emplace(std::move(file));
+    std::vector<std::uint8_t> bytes(core::state_copies::file_size);
+    if (const std::errc error = file_->read(bytes); error != std::errc{}) complain("read", error);
+    copies_.emplace(bytes);
+    if (copies_->damaged()) {
+      spdlog::warn("the state file is damaged, and is begun anew: time stamps and last endpoints are not known");
+    }
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return file_.has_value(); }
+  [[nodiscard]] core::saved_state found() const { return copies_ ? copies_->found() : core::saved_state{}; }
+  // REQUIRES that there is a file.
+  bool save(const core::saved_state& state) {
+    const auto write = copies_->format(state);
+    if (const std::errc error = file_->write(write.offset, write.bytes); error != std::errc{}) {
+      complain("write", error);
+      return false;
+    }
+    copies_->written();
+    return true;
+  }
+
+ private:
+  void complain(const char* what, std::errc error) {
+    if (!std::exchange(complained_, true)) {
+      spdlog::warn("cannot {} the state file: {}; until that ends, new time stamps and endpoints are not kept", what,
+                   std::make_error_code(error).message());
+    }
+  }
+
+  std::optional<os::state_file> file_;
+  std::optional<core::state_copies> copies_;
+  bool complained_ = false;
+};
+
 class daemon {
  public:
   daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_descriptors descriptors);
@@ -86,6 +131,7 @@ class daemon {
   void on_timer();
 
   void end_turn();
+  void keep_state();
   void carry_out();
   void send_trains();
   void send_train(const core::outbox::train& train);
@@ -102,6 +148,7 @@ class daemon {
   os::tap tap_;
   os::udp_socket udp_;
   time_point started_;
+  memory memory_;
   core::node node_;
   core::outbox out_;
   os::receive_batch batch_;
@@ -126,7 +173,8 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       tap_(std::move(descriptors.tap)),
       udp_(std::move(descriptors.udp)),
       started_(os::monotonic_now()),
-      node_(make_core_node(setup_, {started_, os::wall_now()})),
+      memory_(std::move(descriptors.state)),
+      node_(make_core_node(setup_, memory_.found(), {started_, os::wall_now()})),
       out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
       frame_room_(frame_headroom + os::tap::max_frame),
       gate_(setup_.peers.size()),
@@ -225,12 +273,20 @@ void daemon::on_udp_ready() {
 // ---- time, and what each turn leaves to do
 
 void daemon::end_turn() {
+  keep_state();
   carry_out();
   if (node_.has_work() && !working_ && node_.may_work(os::monotonic_now())) {
     working_ = true;
     asio::defer(io_, [this] { work(); });
   }
   arm_timer();
+}
+
+// Nothing has changed in nearly all turns.
+void daemon::keep_state() {
+  if (!memory_ || node_.keep_due() == time_point::max()) return;
+  const time_point now = os::monotonic_now();
+  if (node_.keep_due() <= now) node_.kept(memory_.save(node_.state()), now);
 }
 
 void daemon::work() {
@@ -243,7 +299,8 @@ void daemon::work() {
 }
 
 void daemon::arm_timer() {
-  const time_point next = node_.next_timer();
+  time_point next = node_.next_timer();
+  if (memory_) next = std::min(next, node_.keep_due());
   if (next == time_point::max()) return;
   const time_point now = os::monotonic_now();
   // An earlier wake-up asks again, unless it is overdue: the timer stands still while the host sleeps.
@@ -395,6 +452,7 @@ void daemon::on_keeper() {
   }
   node_.say_bye(os::monotonic_now(), out_);
   carry_out();
+  if (memory_) static_cast<void>(memory_.save(node_.last_state()));
   io_.stop();
 }
 

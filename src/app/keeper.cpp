@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway_watch.hpp"
 #include "make_node_setup.hpp"
+#include "open_state.hpp"
+#include "open_when_free.hpp"
 #include "privileges.hpp"
 #include "reconciler.hpp"
 
@@ -30,7 +32,6 @@
 #include <exception>
 #include <iostream>
 #include <optional>
-#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -46,7 +47,6 @@ constexpr std::chrono::milliseconds restart_pause{200};  // from the second deat
 constexpr std::size_t deaths_allowed = 5;
 constexpr std::chrono::seconds deaths_window{10};
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGQUIT};
-constexpr std::chrono::seconds predecessor_patience{2};
 constexpr std::chrono::seconds patience_at_start{5};  // with a gateway that has yet to say where it is
 constexpr std::chrono::milliseconds patience_in_loop{500};
 constexpr std::string_view default_group = "lanloom";  // hosts without it need no warning
@@ -76,20 +76,6 @@ void add_ending_signal(asio::signal_set& to, int s) {
   if (::sigaction(s, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) to.add(s);
 }
 
-// The node of a keeper that was killed may hold a port or socket for a moment.
-template <class Open>
-auto open_when_free(bool adopts, Open open) {
-  const time_point deadline = os::monotonic_now() + (adopts ? duration(predecessor_patience) : duration::zero());
-  for (;;) {
-    try {
-      return open();
-    } catch (const std::system_error& e) {
-      if (e.code() != std::errc::address_in_use || os::monotonic_now() >= deadline) throw;
-      std::this_thread::sleep_for(std::chrono::milliseconds{5});
-    }
-  }
-}
-
 os::udp_socket open_underlay(const endpoint& listen, bool adopts) {
   try {
     return open_when_free(adopts, [&] { return os::udp_socket::open(listen); });
@@ -114,7 +100,7 @@ std::optional<std::string> beyond_reload(const config& before, const config& now
   const auto& [a, b] = std::tie(before, now);
   const auto node = [](const config& c) {
     return std::tie(c.node.name, c.node.private_key, c.node.listen, c.node.network, c.node.network_secret,
-                    c.node.cipher);
+                    c.node.cipher, c.node.state);
   };
   if (node(a) != node(b)) return "[node]";
   if (std::tie(a.tap.name, a.tap.mtu) != std::tie(b.tap.name, b.tap.mtu)) return "[tap]";
@@ -511,6 +497,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
   descriptors.udp = open_underlay(c.node.listen, adopts).duplicate();
   descriptors.control = open_when_free(
       adopts, [&] { return os::listen_unix(control_path(c.instance), 0660, control_gid(c.control_group)); });
+  descriptors.state = open_state(c.node.state, adopts);
   const auto taken_before = on.taken_uplinks();
   int status = 1;
   std::exception_ptr failed;

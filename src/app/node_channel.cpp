@@ -128,8 +128,9 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
   start.peers = static_cast<std::uint32_t>(setup.peers.size());
   start.macs = static_cast<std::uint32_t>(std::min(setup.own_macs.size(), max_macs));
   std::copy_n(setup.own_macs.begin(), start.macs, start.own_macs.begin());
-  const std::array<int, 3> passed{descriptors.tap.get(), descriptors.udp.get(), descriptors.control.get()};
-  send(to, start, passed);
+  const std::array<int, 4> passed{descriptors.tap.get(), descriptors.udp.get(), descriptors.control.get(),
+                                  descriptors.state.get()};
+  send(to, start, std::span(passed).first(descriptors.state ? 4 : 3));
 
   for (const auto& p : setup.peers) {
     peer_message message;
@@ -148,8 +149,11 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
   std::vector<os::unique_fd> passed;
   start_message start;
   receive(from, start, message_kind::start, passed);
-  if (passed.size() != 3) throw std::runtime_error("the keeper did not send three descriptors");
-  descriptors = {std::move(passed[0]), std::move(passed[1]), std::move(passed[2])};
+  if (passed.size() != 3 && passed.size() != 4) {
+    throw std::runtime_error("the keeper did not send three or four descriptors");
+  }
+  passed.resize(4);
+  descriptors = {std::move(passed[0]), std::move(passed[1]), std::move(passed[2]), std::move(passed[3])};
 
   node_setup setup;
   setup.instance = start.instance.text();

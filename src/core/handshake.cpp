@@ -91,6 +91,12 @@ wire::tai64n next_stamp(wall_time at, const wire::tai64n& last) noexcept {
   return stamp;
 }
 
+wire::tai64n later(const wire::tai64n& stamp, std::chrono::seconds by) noexcept {
+  wire::tai64n sum = stamp;
+  store_be64(sum.bytes.data(), load_be64(stamp.bytes.data()) + static_cast<std::uint64_t>(by.count()));
+  return sum;
+}
+
 // ---- initiator
 
 std::optional<initiation> initiation::begin(const self& own, const network& net, const crypto::public_key& peer,

@@ -12,7 +12,11 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
       self_{std::move(config.keys), config.suites, config.mtu, random_.u64(), config.engine},
       own_mac1_(network_.mac1_key_of(self_.keys.public_half)),
       lane_(peers.size(), config.mtu, std::move(config.own_macs), random_),
-      gate_(network_.cookie_key_of(self_.keys.public_half)) {
+      gate_(network_.cookie_key_of(self_.keys.public_half)),
+      sent_(config.known.reserve),
+      reserve_(config.known.reserve),
+      saved_reserve_(config.known.reserve) {
+  static_assert(max_peers <= saved_state::max_peers);
   assert(peers.size() <= max_peers);
   peers_.reserve(peers.size());
   known_.reserve(peers.size());
@@ -27,10 +31,13 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
     lane_.set_settles(id, self_.keys.public_half < p.config.key);
     p.notices = notice_burst;
     p.last_notice = at.now;
-    if (p.config.remote) {
-      lane_.set_remote(id, *p.config.remote);
-      p.attempts.begin(at.now + id.value * start_pace);
-    }
+    p.sent_stamp = sent_;
+    if (p.config.remote) lane_.set_remote(id, *p.config.remote);
+  }
+  for (const saved_state::peer& known : config.known.peers) remember(known);
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    const peer_id id{static_cast<std::uint16_t>(i)};
+    if (lane_.of(id).remote) peers_[i].attempts.begin(at.now + id.value * start_pace);
     refresh(id, at.now);
   }
   if (config.guard) {
@@ -181,6 +188,7 @@ drop node::on_initiation(const waiting& message, time_point now, outbox& out) {
     return refused;
   }
   p.last_stamp = said.stamp;
+  changed_ = true;
   p.accepted = now;
   p.answered = message.from;
   install(id, index, false, std::move(*keys), now);
@@ -247,7 +255,7 @@ void node::retire(peer_id id, const slots::retired& ids) noexcept {
 
 void node::established(peer_id id, const endpoint& from, time_point now, outbox& out) {
   peer& p = peers_[id.value];
-  lane_.set_remote(id, from);
+  set_remote(id, from);
   lane_.clear_unanswered(id);
   p.lan_mtu = lane_.find(p.sessions.current()->id)->who().lan_mtu;
   p.attempts.stop();
@@ -325,7 +333,7 @@ void node::on_pong(peer_id id, std::uint64_t token, const endpoint& from, time_p
   peer& p = peers_[id.value];
   if (!p.moving || p.moving->token != token || p.moving->at != from) return;
   p.moving.reset();
-  lane_.set_remote(id, from);
+  set_remote(id, from);
   say(id, outbox::notice::kind::moved, now, out);
 }
 
@@ -418,6 +426,7 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   if (room.empty()) return lane_.drops().count(drop::outbox_full);
   const session_id index = lane_.reserve(id, random_);
   p.sent_stamp = next_stamp(at.wall, p.sent_stamp);
+  reserve_stamps(p.sent_stamp);
   initiation::datagram datagram;
   auto begun = initiation::begin(self_, network_, p.config.key, p.mac1, index, p.sent_stamp, random_, datagram);
   if (!begun) {

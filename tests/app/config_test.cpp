@@ -53,6 +53,7 @@ TEST_CASE("defaults") {
   CHECK(c.node.network == "lan");
   CHECK_FALSE(c.node.network_secret);
   CHECK(c.node.cipher == cipher_choice::automatic);
+  CHECK(c.node.state == "/var/lib/lanloom/lan");
   CHECK(c.tap.name == "ll-lan");
   CHECK_FALSE(c.tap.mtu);
   CHECK(c.bridge.name == "br-lan");
@@ -80,6 +81,7 @@ private_key = "keys/lan.key"
 listen = "192.168.50.6:4781"
 network = "office"
 network_secret = "/run/office.secret"
+state = "/srv/./lanloom/office"
 cipher = "chacha20-poly1305"
 [tap]
 name = "vtap0"
@@ -127,6 +129,7 @@ group = "adm"
   CHECK(c.node.network == "office");
   CHECK(c.node.network_secret == "/run/office.secret");
   CHECK(c.node.cipher == cipher_choice::chacha20_poly1305);
+  CHECK(c.node.state == "/srv/lanloom/office");
   CHECK(c.tap.name == "vtap0");
   CHECK(c.tap.mtu == 9216);
   CHECK(c.bridge.name == "br-office");
@@ -257,10 +260,19 @@ TEST_CASE("offloads: three words, auto by default") {
   });
 }
 
+TEST_CASE("the state directory is an absolute path") {
+  const std::string form = "write the absolute path of a directory, such as \"/var/lib/lanloom/lan\"";
+  check_all({
+      {"state = \"lan\"\n", "lan.toml:3:9: `state` cannot be `lan`; " + form},
+      {"state = \"/\"\n", "lan.toml:3:9: `state` cannot be `/`; " + form},
+      {"state = \"\"\n", "lan.toml:3:9: `state` cannot be ``; " + form},
+      {"state = true\n", "lan.toml:3:9: `state` is true or false; " + form},
+  });
+}
+
 TEST_CASE("parts of the file format that this version does not have") {
   const std::string not_built = " is not built in this version yet; remove it";
   check_all({
-      {"state = \"/var/lib/lanloom/lan\"\n", "lan.toml:3:1: `state`" + not_built},
       {"[control]\nmetrics = \"127.0.0.1:9985\"\n", "lan.toml:4:1: `metrics`" + not_built},
       {"[tap]\nmtu = \"path\"\n",
        "lan.toml:4:7: `mtu` = \"path\" is not built in this version yet; write an integer from 1280 to 9216, or remove "
@@ -444,6 +456,7 @@ TEST_CASE("the reference file documents every key with its default") {
   CHECK(reference.node.listen == defaults.node.listen);
   CHECK(reference.node.network == defaults.node.network);
   CHECK(reference.node.cipher == defaults.node.cipher);
+  CHECK(reference.node.state == defaults.node.state);
   CHECK(reference.tap.name == defaults.tap.name);
   CHECK(reference.tap.mtu == 1500);
   CHECK(reference.bridge.name == defaults.bridge.name);

@@ -9,6 +9,7 @@
 #include <lanloom/os/clock.hpp>
 #include <lanloom/os/listener.hpp>
 #include <lanloom/os/netlink.hpp>
+#include <lanloom/os/state_file.hpp>
 #include <lanloom/os/tap.hpp>
 #include <lanloom/os/udp.hpp>
 #include <lanloom/wire/probe.hpp>
@@ -202,6 +203,7 @@ class running_node {
   [[nodiscard]] const endpoint& address() const { return address_; }
   [[nodiscard]] os::channel& channel() { return ends_.first; }
   void give_up_descriptors() { descriptors_ = {}; }
+  void keep_state_in(os::unique_fd file) { descriptors_.state = std::move(file); }
 
  private:
   std::pair<os::channel, os::channel> ends_;
@@ -240,6 +242,12 @@ std::map<std::string, int> descriptor_kinds(pid_t pid) {
     ++kinds[target.substr(0, target.find('['))];
   }
   return kinds;
+}
+
+core::saved_state state_in(const char* file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  return core::state_copies(as_bytes(bytes)).found();
 }
 
 const std::string nothing_held = "0000000000000000";
@@ -505,5 +513,67 @@ TEST_CASE("daemon: a node whose TAP was deleted says so and ends with an error")
     CHECK(node.end() == "exit 1");
     CHECK(log_text().find("error lan: TAP vtap0: ") != std::string::npos);
     CHECK(log_text().find("; the node ends") != std::string::npos);
+  });
+}
+
+TEST_CASE("daemon: what is to outlive it is in the state file, also after SIGKILL") {
+  os::on_own_host([] {
+    const auto file = [] { return os::open_state_file("/run/state", core::state_copies::file_size); };
+    core::saved_state killed;
+    {
+      running_node alpha;
+      alpha.keep_state_in(file());
+      alpha.start_ready(std::nullopt);
+      other_side beta(alpha.address());
+      REQUIRE(beta.live_until([&] { return beta.established(); }));
+      REQUIRE(beta.live_until([&] { return !state_in("/run/state/state").peers.empty(); }));
+      REQUIRE(beta.live_until([&] { return state_in("/run/state/state").peers[0].remote == beta.address(); }));
+      ::kill(alpha.pid(), SIGKILL);
+      CHECK(alpha.end() == "signal 9");
+      killed = state_in("/run/state/state");
+      CHECK(killed.peers.at(0).accepted != wire::tai64n{});
+    }
+    // It calls, though the configuration does not say where; and at the end it saves no more than it must.
+    running_node alpha;
+    alpha.keep_state_in(file());
+    alpha.start_ready(std::nullopt);
+    CHECK(status_now()["peers"][0]["endpoint"] == to_string(killed.peers.at(0).remote.value()));
+    CHECK(status_now()["peers"][0]["state"] == "handshaking");
+    const auto running = state_in("/run/state/state");
+    CHECK(running.reserve > killed.reserve);
+    send_stop(alpha.channel());
+    CHECK(alpha.end() == "exit 0");
+    CHECK(state_in("/run/state/state").reserve < running.reserve);
+    CHECK(state_in("/run/state/state").reserve > killed.reserve);
+    CHECK(log_text().find("state file") == std::string::npos);
+  });
+}
+
+TEST_CASE("daemon: a damaged state file, or a full disk, is said once and ends nothing") {
+  os::on_own_host([] {
+    running_node alpha;
+    alpha.keep_state_in(os::unique_fd(::open("/dev/full", O_RDWR | O_CLOEXEC)));
+    alpha.start_ready(std::nullopt);
+    other_side beta(alpha.address());
+    REQUIRE(beta.live_until([&] { return beta.established(); }));
+    const auto said = [](std::string_view what) {
+      std::size_t count = 0;
+      const std::string text = log_text();
+      for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
+      return count;
+    };
+    REQUIRE(beta.live_until([&] { return said("cannot write the state file: No space left on device") == 1; }));
+    const auto later = std::chrono::steady_clock::now() + 2500ms;  // two more attempts
+    REQUIRE(beta.live_until([&] { return std::chrono::steady_clock::now() > later; }));
+    CHECK(said("state file") == 1);
+    CHECK(status_now()["peers"][0]["state"] == "established");
+  });
+  os::on_own_host([] {
+    running_node alpha;
+    os::unique_fd file = os::open_state_file("/run/state", core::state_copies::file_size);
+    REQUIRE(::pwrite(file.get(), "damage", 6, 0) == 6);
+    alpha.keep_state_in(std::move(file));
+    alpha.start_ready(std::nullopt);
+    CHECK(log_text().find("the state file is damaged") != std::string::npos);
   });
 }

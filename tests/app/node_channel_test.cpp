@@ -27,7 +27,7 @@ bool same(const crypto::secret<32>& a, const crypto::secret<32>& b) {
   return std::equal(a.view().begin(), a.view().end(), b.view().begin());
 }
 
-// Three descriptors that can be told apart: the read ends of pipes that hold a byte each.
+// Four descriptors that can be told apart: the read ends of pipes that hold a byte each.
 struct marked_descriptors {
   node_descriptors given;
 
@@ -35,6 +35,7 @@ struct marked_descriptors {
     given.tap = holding('t');
     given.udp = holding('u');
     given.control = holding('c');
+    given.state = holding('s');
   }
   static os::unique_fd holding(char mark) {
     std::array<int, 2> ends{};
@@ -75,7 +76,7 @@ node_setup full_setup() {
 
 }  // namespace
 
-TEST_CASE("node_channel: a set-up arrives whole: names, keys, secrets, peers and three descriptors in order") {
+TEST_CASE("node_channel: a set-up arrives whole: names, keys, secrets, peers and four descriptors in order") {
   auto [keeper, node] = os::make_channel();
   const node_setup sent = full_setup();
   marked_descriptors marked;
@@ -114,6 +115,7 @@ TEST_CASE("node_channel: a set-up arrives whole: names, keys, secrets, peers and
   CHECK(mark_of(descriptors.tap) == 't');
   CHECK(mark_of(descriptors.udp) == 'u');
   CHECK(mark_of(descriptors.control) == 'c');
+  CHECK(mark_of(descriptors.state) == 's');
 }
 
 TEST_CASE("node_channel: what is not configured stays absent, and no peer is possible") {
@@ -122,13 +124,16 @@ TEST_CASE("node_channel: what is not configured stays absent, and no peer is pos
   sent.network_secret.reset();
   sent.own_macs.clear();
   sent.peers.clear();
-  const marked_descriptors marked;
+  marked_descriptors marked;
+  marked.given.state.reset();
   send_setup(keeper, sent, marked.given);
   node_descriptors descriptors;
   const node_setup got = receive_setup(node, descriptors);
   CHECK(!got.network_secret);
   CHECK(got.own_macs.empty());
   CHECK(got.peers.empty());
+  CHECK(mark_of(descriptors.control) == 'c');
+  CHECK_FALSE(descriptors.state);
 }
 
 TEST_CASE("node_channel: more peers than the socket holds") {

@@ -91,6 +91,19 @@ struct couple {
   member b;
 };
 
+// a or b of a couple, started again with what was saved.
+std::unique_ptr<node> again(bool is_a, const saved_state& known, instant at = start) {
+  crypto::random source(5);
+  auto keys_a = crypto::make_key_pair(source);
+  auto keys_b = crypto::make_key_pair(source);
+  const auto other = is_a ? keys_b.public_half : keys_a.public_half;
+  node_config config{is_a ? std::move(keys_a) : std::move(keys_b), "lan", std::nullopt, 1, 1500, {}};
+  config.known = known;
+  std::vector<peer_config> peers;
+  peers.push_back({"other", other, std::nullopt, is_a ? std::optional(at_b) : std::nullopt, 0s});
+  return std::make_unique<node>(std::move(config), std::move(peers), crypto::random(99), at);
+}
+
 void sign(bytes& datagram, const crypto::public_key& receiver) {
   const network net("lan", std::nullopt);
   const std::size_t before = datagram.size() - 32;
@@ -377,4 +390,89 @@ TEST_CASE("node: same inputs and same random source, same outputs") {
   couple c;
   couple d;
   CHECK(c.initiation() == d.initiation());
+}
+
+TEST_CASE("node: an initiation that was accepted is refused after a restart too, a newer one is not") {
+  couple c;
+  const bytes first = c.initiation();
+  REQUIRE(c.b.receive(first).size() == 1);
+  CHECK(c.b.n->keep_due() <= start.now);
+  const saved_state saved = c.b.n->state();
+  REQUIRE(saved.peers.size() == 1);
+  CHECK(saved.peers[0].key == c.a.key);
+  CHECK_FALSE(saved.peers[0].remote);  // only a session proves it
+
+  c.b.n = again(false, saved);
+  CHECK(c.b.receive(first, after(1h)).empty());
+  c.b.expect_only(drop::stale_handshake);
+  CHECK(c.b.receive(c.initiation(after(300ms)), after(1h)).size() == 1);
+  // With nothing saved it would have been answered.
+  c.b.n = again(false, {});
+  CHECK(c.b.receive(first, after(1h)).size() == 1);
+}
+
+TEST_CASE("node: stamps go on after a crash, though the clock went back ten years") {
+  couple c;
+  REQUIRE(c.b.receive(c.initiation()).size() == 1);
+  const saved_state saved = c.a.n->state();
+  const instant back{start.now + 1h, start.wall - 24h * 3652};
+  c.a.n = again(true, saved, back);
+  CHECK(c.b.receive(c.initiation(back), back).size() == 1);
+  c.b.expect_only(drop::none);
+  // With nothing saved it is taken for a replay.
+  c.a.n = again(true, {}, back);
+  CHECK(c.b.receive(c.initiation(back), {back.now + 1s, back.wall}).empty());
+  c.b.expect_only(drop::stale_handshake);
+}
+
+TEST_CASE("node: the state is to be saved before a stamp leaves that it does not cover, else once a second") {
+  couple c(1, 25s);
+  CHECK(c.a.n->keep_due() == time_point::max());
+  c.initiation();
+  CHECK(c.a.n->keep_due() == time_point::min());
+  c.a.n->kept(true, start.now);
+  CHECK(c.a.n->keep_due() == time_point::max());
+  const saved_state ahead = c.a.n->state();
+  CHECK(c.a.n->last_state().reserve < ahead.reserve);
+
+  // The attempts that follow are within the reserve, until little is left of it.
+  instant at = start;
+  while (c.a.n->state().reserve == ahead.reserve) {
+    CHECK(c.a.n->keep_due() == time_point::max());
+    at = {c.a.n->next_timer(), start.wall + (c.a.n->next_timer() - start.now)};
+    c.a.timer(at);
+  }
+  CHECK(at.now - start.now > node::stamp_reserve - node::stamp_margin);
+  CHECK(at.now - start.now < node::stamp_reserve);
+  CHECK(c.a.n->keep_due() == start.now + node::keep_pace);  // not at once: that was due long ago
+  c.a.n->kept(false, at.now);                               // the disk is full
+  CHECK(c.a.n->keep_due() == at.now + node::keep_pace);
+  c.a.n->kept(true, at.now);
+  // A clock that jumps leaves the reserve behind.
+  at = {c.a.n->next_timer(), at.wall + 24h};
+  c.a.timer(at);
+  CHECK(c.a.n->keep_due() == time_point::min());
+  c.a.n->kept(false, at.now);
+  CHECK(c.a.n->keep_due() == at.now + node::keep_pace);
+}
+
+TEST_CASE("node: where a peer was is known after a restart, and who is no longer a peer is forgotten") {
+  couple c;
+  c.establish();
+  saved_state saved = c.b.n->state();
+  REQUIRE(saved.peers.size() == 1);
+  CHECK(saved.peers[0].remote == at_a);
+  CHECK(c.a.n->state().peers.at(0).remote == at_b);
+  saved_state::peer stranger;
+  stranger.key.bytes.fill(7);
+  stranger.remote = at_b;
+  saved.peers.insert(saved.peers.begin(), stranger);
+
+  c.b.n = again(false, saved);
+  CHECK(c.b.status().remote == at_a);
+  REQUIRE(c.b.n->state().peers.size() == 1);
+  CHECK(c.b.n->state().peers[0].key == c.a.key);
+  c.b.n->on_timer(start, c.b.out);
+  REQUIRE(c.b.out.trains().size() == 1);
+  CHECK(c.b.out.trains()[0].to == at_a);
 }

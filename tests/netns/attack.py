@@ -78,4 +78,5 @@ def main():
     print(len(chosen))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -95,11 +95,12 @@ descriptors() {
 the_node_holds_what_it_needs_and_nothing_else() {
   descriptors >"$D/descriptors"
   local needed
-  for needed in '/dev/net/tun' 'udp' 'unix 0005 ' 'unix 0001 /run/lanloom/alpha.sock'; do
+  for needed in '/dev/net/tun' 'udp' 'unix 0005 ' 'unix 0001 /run/lanloom/alpha.sock' \
+    /var/lib/lanloom/alpha/state; do
     grep -qxF "$needed" "$D/descriptors" || fail "no '$needed': this test does not know what it sees"
   done
   same "other descriptors" "" \
-    "$(grep -vxE '/dev/net/tun|udp|unix 0005 |unix 0001 /run/lanloom/alpha.sock|anon_inode:\[(eventpoll|timerfd|eventfd)\]' \
+    "$(grep -vxE '/dev/net/tun|udp|unix 0005 |unix 0001 /run/lanloom/alpha.sock|/var/lib/lanloom/alpha/state|anon_inode:\[(eventpoll|timerfd|eventfd)\]' \
       "$D/descriptors" | grep -vxF -e "$(readlink "/proc/$node/fd/0")" -e "$(readlink "/proc/$node/fd/1")" -e "$(readlink "/proc/$node/fd/2")")"
   same "standard input" /dev/null "$(readlink "/proc/$node/fd/0")"
   same "standard output" "$D/alpha.log" "$(readlink "/proc/$node/fd/1")"

@@ -30,6 +30,9 @@ network::network(setup with) : setup_(std::move(with)), choice_(setup_.seed * 2 
   if (setup_.descending_keys) std::reverse(keys_.begin(), keys_.end());
   clock_offsets_.resize(setup_.nodes);
   nodes_.resize(setup_.nodes);
+  files_.resize(setup_.nodes);
+  copies_.resize(setup_.nodes);
+  saved_.resize(setup_.nodes);
   numbers_.resize(setup_.nodes);
   received_.resize(setup_.nodes);
   seen_.resize(setup_.nodes);
@@ -47,6 +50,7 @@ void network::start(std::size_t i) {
     if (j == i) continue;
     peers.push_back({"n" + std::to_string(j), keys_[j].public_half, std::nullopt, addresses_[j], setup_.keepalive});
   }
+  if (setup_.keeps_state) config.known = copies_[i].emplace(files_[i]).found();
   if (setup_.edit) setup_.edit(i, config, peers);
   nodes_[i] =
       std::make_unique<core::node>(std::move(config), std::move(peers), crypto::random(choice_.u64()), clock(i));
@@ -59,6 +63,12 @@ void network::start_all() {
 void network::say_bye(std::size_t i) {
   nodes_[i]->say_bye(now_, out_);
   carry_out(i);
+}
+
+void network::end(std::size_t i) {
+  say_bye(i);
+  if (setup_.keeps_state) save(i, nodes_[i]->last_state());
+  stop(i);
 }
 
 // ---- LAN
@@ -149,7 +159,21 @@ void network::after_input(std::size_t i) {
   }
 }
 
+void network::keep_state(std::size_t i) {
+  if (setup_.keeps_state && nodes_[i] && nodes_[i]->keep_due() <= now_) save(i, nodes_[i]->state());
+}
+
+void network::save(std::size_t i, const core::saved_state& state) {
+  const auto write = copies_[i]->format(state);
+  files_[i].resize(core::state_copies::file_size);
+  std::copy(write.bytes.begin(), write.bytes.end(), files_[i].begin() + static_cast<std::ptrdiff_t>(write.offset));
+  copies_[i]->written();
+  nodes_[i]->kept(true, now_);
+  saved_[i].push_back(now_);
+}
+
 void network::carry_out(std::size_t i) {
+  keep_state(i);
   for (const auto& frame : out_.frames()) {
     std::vector<std::uint8_t> bytes;
     for (const bytes_view slice : frame.slices) bytes.insert(bytes.end(), slice.begin(), slice.end());
@@ -218,13 +242,18 @@ void network::release() {
 
 // ---- time
 
+time_point network::due(std::size_t i) const noexcept {
+  const time_point timer = nodes_[i]->next_timer();
+  return setup_.keeps_state ? std::min(timer, nodes_[i]->keep_due()) : timer;
+}
+
 void network::step(time_point to) {
   time_point next = to;
   std::size_t who = nobody;
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    if (!nodes_[i] || nodes_[i]->next_timer() > next) continue;
-    if (who == nobody || nodes_[i]->next_timer() < next) {
-      next = std::max(now_, nodes_[i]->next_timer());
+    if (!nodes_[i] || due(i) > next) continue;
+    if (who == nobody || due(i) < next) {
+      next = std::max(now_, due(i));
       who = i;
     }
   }

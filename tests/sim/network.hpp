@@ -38,6 +38,7 @@ struct setup {
   std::uint16_t mtu = 1500;
   std::uint8_t suites = wire::suite_bit_chacha20_poly1305;
   bool descending_keys = false;  // keys are ordered as the nodes are, or the other way
+  bool keeps_state = true;       // nodes save what they are to remember, and find it when they start again
   // Last word on a node's configuration, each time it starts.
   std::function<void(std::size_t node, core::node_config&, std::vector<core::peer_config>&)> edit = {};
 };
@@ -72,6 +73,10 @@ class network {
   void start(std::size_t i);  // a new node, with a new boot id; what was before is gone without a word
   void start_all();
   void stop(std::size_t i) { nodes_[i].reset(); }
+  void end(std::size_t i);  // in order: it says bye and saves
+  void lose_state(std::size_t i) { files_[i].clear(); }
+  [[nodiscard]] const std::vector<std::uint8_t>& state_file(std::size_t i) const noexcept { return files_[i]; }
+  [[nodiscard]] const std::vector<time_point>& saved(std::size_t i) const noexcept { return saved_[i]; }
   void move(std::size_t i, const endpoint& to) { addresses_[i] = to; }
   void set_clock(std::size_t i, duration offset) { clock_offsets_[i] = offset; }  // of the wall clock
   void say_bye(std::size_t i);
@@ -132,6 +137,9 @@ class network {
   void arrive(const datagram& d);
   void after_input(std::size_t i);
   void carry_out(std::size_t i);
+  void keep_state(std::size_t i);
+  void save(std::size_t i, const core::saved_state& state);
+  [[nodiscard]] time_point due(std::size_t i) const noexcept;
   void transmit(std::size_t i, core::peer_id peer, const endpoint& to, bytes_view bytes);
   void travel(const datagram& d);
   void receive_frame(std::size_t i, bytes_view bytes);
@@ -146,6 +154,9 @@ class network {
   std::vector<endpoint> addresses_;
   std::vector<duration> clock_offsets_;
   std::vector<std::unique_ptr<core::node>> nodes_;
+  std::vector<std::vector<std::uint8_t>> files_;  // their disks
+  std::vector<std::optional<core::state_copies>> copies_;
+  std::vector<std::vector<time_point>> saved_;  // when
   core::outbox out_;
   std::map<std::pair<time_point, std::uint64_t>, datagram> travelling_;
   struct lan_frame {

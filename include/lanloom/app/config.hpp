@@ -50,6 +50,7 @@ struct node_config {
   std::string network;
   std::optional<std::filesystem::path> network_secret;
   cipher_choice cipher = cipher_choice::automatic;
+  std::filesystem::path state;  // absolute: the directory of what is to be known after a restart
 };
 
 struct tap_config {

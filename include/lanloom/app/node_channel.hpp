@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // node_channel.hpp - what keeper and node say to each other over their SOCK_SEQPACKET pair.
 //
-// Keeper to node: start (with the descriptors of TAP, UDP socket and control listener, in that order), one peer message
-// per peer, then a report of the host now and whenever it changes, and at the end stop. Node to keeper: ready, once.
-// Both ends are one binary (the node is forked, not executed), so messages are plain structs; the node's few are of
-// fixed size and the keeper trusts nothing in them. Keys in messages are wiped by whoever is done with them.
+// Keeper to node: start (with the descriptors of TAP, UDP socket, control listener and, where there is one, state file,
+// in that order), one peer message per peer, then a report of the host now and whenever it changes, and at the end
+// stop. Node to keeper: ready, once. Both ends are one binary (the node is forked, not executed), so messages are plain
+// structs; the node's few are of fixed size and the keeper trusts nothing in them. Keys in messages are wiped by
+// whoever is done with them.
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
@@ -78,6 +79,7 @@ struct node_descriptors {
   os::unique_fd tap;
   os::unique_fd udp;
   os::unique_fd control;
+  os::unique_fd state;  // none: what the node learns ends with it
 };
 
 // Keeper's side. Throws std::system_error when the node is gone.

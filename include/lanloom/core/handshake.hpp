@@ -52,6 +52,7 @@ void write_mac1(const network::mac1_key& key, bytes_view before, std::span<std::
 
 // The time stamp of an initiation: `at` in TAI64N with nanoseconds cut to multiples of 2^24, and later than `last`.
 [[nodiscard]] wire::tai64n next_stamp(wall_time at, const wire::tai64n& last) noexcept;
+[[nodiscard]] wire::tai64n later(const wire::tai64n& stamp, std::chrono::seconds by) noexcept;
 
 // Our side of every handshake.
 struct self {

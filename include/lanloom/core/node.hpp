@@ -5,12 +5,14 @@
 // nouns are questions, verbs are commands. After any input or command the outbox is carried out and cleared.
 // Invariants: (1) same inputs and same random source, same outputs; (2) an initiation costs a peer's state only after
 // it verified, and no reply is larger than its cause; (3) handshakes are computed by work(), one a call, so that frames
-// flow between them; their queue and their share of the time are bounded (flood_gate.hpp). Thread: one. Owns everything
-// of core. Throws only from the constructor. Spec: PROTOCOL.md 5.
+// flow between them; their queue and their share of the time are bounded (flood_gate.hpp); (4) where keep_due() is
+// obeyed, no two nodes with one key send the same stamp, whatever ended the first. Thread: one. Owns everything of
+// core. Throws only from the constructor. Spec: PROTOCOL.md 5.
 #pragma once
 
 #include <lanloom/core/flood_gate.hpp>
 #include <lanloom/core/peer.hpp>
+#include <lanloom/core/saved_state.hpp>
 #include <lanloom/crypto/random.hpp>
 
 #include <map>
@@ -26,6 +28,7 @@ struct node_config {
   std::vector<wire::mac_address> own_macs;
   bool guard = false;  // this host's bridge reaches a LAN of others: loop probes and storm limit (guard.hpp)
   crypto::gcm_engine engine{};
+  saved_state known{};  // by this host before
 };
 
 class node {
@@ -39,6 +42,11 @@ class node {
   static constexpr unsigned forgets_sent = 3;       // a loop's change is told so often: at once, then with each probe
   static constexpr unsigned unreachable_after = 5;  // initiations without an answer
   static constexpr std::size_t max_peers = 1024;
+  static constexpr std::chrono::seconds keep_pace{1};  // between two savings of the state
+  // What is saved is so far ahead of our stamps, and again when less than the margin is left: longer than a rekey
+  // takes.
+  static constexpr std::chrono::minutes stamp_reserve{5};
+  static constexpr std::chrono::minutes stamp_margin{3};
 
   // REQUIRES peers with distinct keys, none ours, at most max_peers.
   node(node_config config, std::vector<peer_config> peers, crypto::random source, instant at);
@@ -65,11 +73,18 @@ class node {
   bool work(instant at, outbox& out);
   void spent(duration cost, time_point now) noexcept { gate_.budget().spend(cost, now); }
   void say_bye(time_point now, outbox& out);
+  // The state was saved, or could not be. Then it is tried again after keep_pace.
+  void kept(bool saved, time_point now) noexcept;
 
   // Questions.
   [[nodiscard]] time_point next_timer() const noexcept { return std::min({next_, lane_.wake(), gate_.due()}); }
   [[nodiscard]] bool has_work() const noexcept { return !gate_.queue().empty(); }
   [[nodiscard]] bool may_work(time_point now) noexcept { return has_work() && gate_.budget().allows(now); }
+  // When the state is to be saved: before the outbox is carried out, if the time has come. Never (max) while nothing of
+  // it has changed. next_timer() does not know of it, since not everybody saves.
+  [[nodiscard]] time_point keep_due() const noexcept;
+  [[nodiscard]] saved_state state() const;
+  [[nodiscard]] saved_state last_state() const;  // of a node that sends no initiation any more
   [[nodiscard]] std::vector<peer_status> peers(time_point now) const;
   [[nodiscard]] const lane& data_plane() const noexcept { return lane_; }
 
@@ -99,6 +114,9 @@ class node {
 
   void on_peer_timer(peer_id id, instant at, outbox& out);
   void send_initiation(peer_id id, instant at, outbox& out);
+  void reserve_stamps(const wire::tai64n& sent) noexcept;
+  void remember(const saved_state::peer& known) noexcept;
+  void set_remote(peer_id id, const endpoint& remote) noexcept;
   [[nodiscard]] time_point deadline(peer_id id, time_point now) const noexcept;
   [[nodiscard]] const crypto::secret<32>& psk_of(const peer& p) const noexcept;
   [[nodiscard]] double random_fraction() noexcept;
@@ -117,6 +135,13 @@ class node {
   token_bucket own_loop_notices_;
   unsigned forgets_due_ = 0;
   time_point next_ = time_point::max();
+
+  wire::tai64n sent_;     // our latest stamp, of this life or an earlier one
+  wire::tai64n reserve_;  // to be saved: none of this life is later
+  wire::tai64n saved_reserve_;
+  bool changed_ = false;  // since the state was saved
+  bool urgent_ = false;   // what is in the outbox has a stamp later than saved_reserve_
+  std::optional<time_point> kept_at_;
 };
 
 }  // namespace lanloom::core

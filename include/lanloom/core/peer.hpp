@@ -53,6 +53,7 @@ struct peer {
 
   wire::tai64n sent_stamp;               // of our last initiation
   wire::tai64n last_stamp;               // of its initiations
+  std::optional<endpoint> proven;        // where it was last, by a session
   endpoint answered;                     // where the initiation of the next session came from
   std::optional<time_point> accepted;    // when the last one was
   std::optional<time_point> handshaken;  // when the last session was made
