@@ -82,7 +82,7 @@ class daemon {
  private:
   void wait_for_traffic();
   void turn();
-  void drain_tap();
+  std::size_t drain_tap();  // how many frames
   void drain_udp();
   void wait_for_keeper();
   void on_keeper();
@@ -118,6 +118,8 @@ class daemon {
   bool waiting_ = false;  // for traffic, by Asio
   company frames_;
   company trains_;
+  time_point came_at_{};   // the last turn with datagrams
+  bool answered_ = false;  // what came was answered at once
   os::ready_set ready_;
   descriptor traffic_;  // readable while ready_ has something
   descriptor keeper_ready_;
@@ -186,8 +188,13 @@ void daemon::turn() {
   const bool works = may_work();
   const unsigned ready = ready_.wait(works ? std::chrono::milliseconds{0} : linger);
   now_ = os::monotonic_now();
-  if ((ready & udp_is_ready) != 0) drain_udp();
-  if ((ready & tap_is_ready) != 0) drain_tap();
+  const bool came = (ready & udp_is_ready) != 0;
+  const bool told = (ready & tap_is_ready) != 0;
+  if (came) drain_udp();
+  const std::size_t found = told || (came && answered_) ? drain_tap() : 0;
+  // The kernel may answer what is written to the TAP before the write returns; where it does, that is not waited for.
+  answered_ = came ? found > 0 : told && now_ - came_at_ < company::gap;
+  if (came) came_at_ = now_;
   if (works) work();
   end_turn();
   const bool idle = ready == 0 && !works;
@@ -206,7 +213,7 @@ void daemon::fail(const std::string& what, std::errc error) {
 
 // ---- out: TAP to underlay
 
-void daemon::drain_tap() {
+std::size_t daemon::drain_tap() {
   const bool more = frames_.expected();
   std::size_t bytes = 0;
   std::size_t found = 0;
@@ -220,7 +227,8 @@ void daemon::drain_tap() {
     } else if (error == std::errc::message_size) {
       node_.on_lost(drop::long_frame, 1);
     } else if (error != std::errc{}) {
-      return fail("TAP " + setup_.tap, error);
+      fail("TAP " + setup_.tap, error);
+      break;
     } else {
       bytes += frame.bytes.size();
       node_.on_frame(frame, now_, out_, more);
@@ -228,7 +236,8 @@ void daemon::drain_tap() {
     }
   }
   if (more) node_.end_drain(now_, out_);
-  frames_.note(found, now_);
+  if (found > 0) frames_.note(found, now_);
+  return found;
 }
 
 // ---- in: underlay to TAP
