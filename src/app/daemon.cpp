@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <lanloom/app/company.hpp>
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
 #include <lanloom/app/log.hpp>
@@ -7,12 +8,12 @@
 #include <lanloom/app/status.hpp>
 #include <lanloom/core/node.hpp>
 #include <lanloom/os/clock.hpp>
+#include <lanloom/os/ready_set.hpp>
 #include <lanloom/os/state_file.hpp>
 #include <lanloom/os/tap.hpp>
 #include <lanloom/os/udp.hpp>
 
 #include <fcntl.h>
-#include <boost/asio/defer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -33,9 +34,11 @@ using descriptor = asio::posix::stream_descriptor;
 
 namespace {
 
-constexpr int frames_per_turn = 64;
+constexpr std::size_t frames_per_turn = 64;
 constexpr std::size_t bytes_per_turn = 256 * 1024;
 constexpr int batches_per_turn = 4;
+constexpr std::chrono::milliseconds linger{20};  // without traffic, before Asio's wait takes over
+enum ready : unsigned { udp_is_ready = 1, tap_is_ready = 2 };
 constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
 constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
 
@@ -122,10 +125,10 @@ class daemon {
   [[nodiscard]] int run();  // the exit status
 
  private:
-  void wait_for_tap();
-  void on_tap_ready();
-  void wait_for_udp();
-  void on_udp_ready();
+  void wait_for_traffic();
+  void turn();
+  std::size_t drain_tap();  // how many frames
+  void drain_udp();
   void wait_for_keeper();
   void on_keeper();
   void on_timer();
@@ -139,6 +142,7 @@ class daemon {
   void on_tap_write(const offload& meta, std::errc error);
   void log_notice(const core::outbox::notice& n) const;
   void arm_timer();
+  [[nodiscard]] bool may_work() { return node_.may_work(now_); }
   void work();
   void fail(const std::string& what, std::errc error);
 
@@ -155,13 +159,19 @@ class daemon {
   std::vector<std::uint8_t> frame_room_;
   std::array<unsigned, 6> refused_{};  // by gso_kind
   segment_gate gate_;
-  time_point now_{};  // of this turn
-  descriptor tap_ready_;
-  descriptor udp_ready_;
+  time_point now_{};      // of this turn
+  time_point looked_{};   // at what Asio has
+  bool awake_ = false;    // traffic is expected: the ready set is waited for, and not Asio
+  bool waiting_ = false;  // for traffic, by Asio
+  company frames_;
+  company trains_;
+  time_point came_at_{};   // the last turn with datagrams
+  bool answered_ = false;  // what came was answered at once
+  os::ready_set ready_;
+  descriptor traffic_;  // readable while ready_ has something
   descriptor keeper_ready_;
   asio::steady_timer timer_;
   time_point armed_for_ = time_point::max();
-  bool working_ = false;
   int status_ = 0;
   control_server control_;
 };
@@ -176,10 +186,10 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       memory_(std::move(descriptors.state)),
       node_(make_core_node(setup_, memory_.found(), {started_, os::wall_now()})),
       out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
-      frame_room_(frame_headroom + os::tap::max_frame),
+      frame_room_(frame_headroom + os::tap::max_frame + 1),
       gate_(setup_.peers.size()),
-      tap_ready_(io, tap_.duplicate().release()),
-      udp_ready_(io, udp_.duplicate().release()),
+      ready_({udp_.fd(), tap_.fd()}),
+      traffic_(io, ready_.duplicate().release()),
       keeper_ready_(io, duplicate_of(keeper_)),
       timer_(io),
       control_(io, std::move(descriptors.control), [this](std::string_view path) -> std::optional<std::string> {
@@ -194,13 +204,53 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
 }
 
 int daemon::run() {
-  wait_for_tap();
-  wait_for_udp();
+  now_ = os::monotonic_now();
+  wait_for_traffic();
   wait_for_keeper();
   arm_timer();
   send_ready(keeper_);
-  io_.run();
+  while (!io_.stopped()) {
+    if (awake_) {
+      turn();
+    } else {
+      io_.run_one();
+    }
+  }
   return status_;
+}
+
+// Where nothing crosses, Asio waits for everything there is.
+void daemon::wait_for_traffic() {
+  awake_ = false;
+  if (waiting_) return;
+  waiting_ = true;
+  traffic_.async_wait(descriptor::wait_read, [this](error_code error) {
+    waiting_ = false;
+    if (!error) awake_ = true;
+  });
+}
+
+// While something crosses, a turn asks for traffic alone, which takes a third of the system calls, and Asio only has a
+// look now and then.
+void daemon::turn() {
+  const bool works = may_work();
+  const unsigned ready = ready_.wait(works ? std::chrono::milliseconds{0} : linger);
+  now_ = os::monotonic_now();
+  const bool came = (ready & udp_is_ready) != 0;
+  const bool told = (ready & tap_is_ready) != 0;
+  if (came) drain_udp();
+  const std::size_t found = told || (came && answered_) ? drain_tap() : 0;
+  // The kernel may answer what is written to the TAP before the write returns; where it does, that is not waited for.
+  answered_ = came ? found > 0 : told && now_ - came_at_ < company::gap;
+  if (came) came_at_ = now_;
+  if (works) work();
+  end_turn();
+  const bool idle = ready == 0 && !works;
+  if (idle || now_ - looked_ >= linger) {
+    looked_ = now_;
+    io_.poll();
+  }
+  if (idle) wait_for_traffic();
 }
 
 void daemon::fail(const std::string& what, std::errc error) {
@@ -211,63 +261,49 @@ void daemon::fail(const std::string& what, std::errc error) {
 
 // ---- out: TAP to underlay
 
-void daemon::wait_for_tap() {
-  tap_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
-    if (!error) on_tap_ready();
-  });
-}
-
-void daemon::on_tap_ready() {
-  now_ = os::monotonic_now();
+std::size_t daemon::drain_tap() {
+  const bool more = frames_.expected();
   std::size_t bytes = 0;
-  for (int i = 0; i < frames_per_turn && bytes < bytes_per_turn; ++i) {
+  std::size_t found = 0;
+  while (found < frames_per_turn && bytes < bytes_per_turn && (more || found == 0)) {
     super_frame frame;
     const std::errc error = tap_.read(frame_room_, frame);
-    if (error == std::errc::resource_unavailable_try_again) {
-      node_.end_drain(now_, out_);
-      end_turn();
-      return wait_for_tap();
-    }
+    if (error == std::errc::resource_unavailable_try_again) break;
+    ++found;
     if (error == std::errc::protocol_error) {
       node_.on_lost(drop::bad_offload, 1);
     } else if (error == std::errc::message_size) {
       node_.on_lost(drop::long_frame, 1);
     } else if (error != std::errc{}) {
-      return fail("TAP " + setup_.tap, error);
+      fail("TAP " + setup_.tap, error);
+      break;
     } else {
       bytes += frame.bytes.size();
-      node_.on_frame(frame, now_, out_, true);
+      node_.on_frame(frame, now_, out_, more);
       if (out_.is_filling()) carry_out();
     }
   }
-  node_.end_drain(now_, out_);
-  end_turn();
-  asio::defer(io_, [this] { on_tap_ready(); });
+  if (more) node_.end_drain(now_, out_);
+  if (found > 0) frames_.note(found, now_);
+  return found;
 }
 
 // ---- in: underlay to TAP
 
-void daemon::wait_for_udp() {
-  udp_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
-    if (!error) on_udp_ready();
-  });
-}
-
-void daemon::on_udp_ready() {
-  now_ = os::monotonic_now();
+void daemon::drain_udp() {
+  const std::size_t most = trains_.expected() ? os::receive_batch::slots : 1;
+  std::size_t found = 0;
   for (int i = 0; i < batches_per_turn; ++i) {
     std::errc error{};
-    const auto batch = batch_.receive(udp_, error);
-    if (batch.empty()) {
-      end_turn();
-      if (error == std::errc::resource_unavailable_try_again || error == std::errc::interrupted) return wait_for_udp();
-      return fail("UDP socket " + setup_.listen, error);
-    }
+    const auto batch = batch_.receive(udp_, error, most);
+    if (error == std::errc::resource_unavailable_try_again || error == std::errc::interrupted) break;
+    if (error != std::errc{}) return fail("UDP socket " + setup_.listen, error);
+    found += batch.size();
     node_.on_datagrams(batch, now_, out_);
     carry_out();  // frames borrow the batch
+    if (batch.size() < os::receive_batch::slots) break;
   }
-  end_turn();
-  asio::defer(io_, [this] { on_udp_ready(); });
+  trains_.note(found, now_);
 }
 
 // ---- time, and what each turn leaves to do
@@ -275,38 +311,29 @@ void daemon::on_udp_ready() {
 void daemon::end_turn() {
   keep_state();
   carry_out();
-  if (node_.has_work() && !working_ && node_.may_work(os::monotonic_now())) {
-    working_ = true;
-    asio::defer(io_, [this] { work(); });
-  }
+  if (may_work()) awake_ = true;
   arm_timer();
 }
 
 // Nothing has changed in nearly all turns.
 void daemon::keep_state() {
-  if (!memory_ || node_.keep_due() == time_point::max()) return;
-  const time_point now = os::monotonic_now();
-  if (node_.keep_due() <= now) node_.kept(memory_.save(node_.state()), now);
+  if (memory_ && node_.keep_due() <= now_) node_.kept(memory_.save(node_.state()), now_);
 }
 
 void daemon::work() {
-  working_ = false;
   const time_point from = os::monotonic_now();
   node_.work({from, os::wall_now()}, out_);
-  const time_point to = os::monotonic_now();
-  node_.spent(to - from, to);
-  end_turn();
+  now_ = os::monotonic_now();
+  node_.spent(now_ - from, now_);
 }
 
 void daemon::arm_timer() {
   time_point next = node_.next_timer();
   if (memory_) next = std::min(next, node_.keep_due());
-  if (next == time_point::max()) return;
-  const time_point now = os::monotonic_now();
   // An earlier wake-up asks again, unless it is overdue: the timer stands still while the host sleeps.
-  if (next >= armed_for_ && armed_for_ > now) return;
+  if (next == time_point::max() || (next >= armed_for_ && armed_for_ > now_)) return;
   armed_for_ = next;
-  timer_.expires_after(std::max(next - now, duration::zero()));
+  timer_.expires_after(std::max(next - os::monotonic_now(), duration::zero()));
   timer_.async_wait([this](error_code error) {
     if (!error) on_timer();
   });
@@ -314,7 +341,8 @@ void daemon::arm_timer() {
 
 void daemon::on_timer() {
   armed_for_ = time_point::max();
-  node_.on_timer({os::monotonic_now(), os::wall_now()}, out_);
+  now_ = os::monotonic_now();
+  node_.on_timer({now_, os::wall_now()}, out_);
   end_turn();
 }
 

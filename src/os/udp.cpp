@@ -228,16 +228,17 @@ receive_batch::receive_batch() : storage_(std::make_unique<storage>()) {
 
 receive_batch::~receive_batch() = default;
 
-std::span<received> receive_batch::receive(udp_socket& socket, std::errc& error) noexcept {
+std::span<received> receive_batch::receive(udp_socket& socket, std::errc& error, std::size_t most) noexcept {
+  assert(most >= 1 && most <= slots);
   storage& s = *storage_;
   // The kernel overwrites the three fields that say how much it filled.
-  for (mmsghdr& m : s.messages) {
+  for (mmsghdr& m : std::span(s.messages).first(most)) {
     m.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
     m.msg_hdr.msg_controllen = sizeof(control_room);
     m.msg_hdr.msg_flags = 0;
   }
   int n = 0;
-  do n = ::recvmmsg(socket.fd(), s.messages.data(), static_cast<unsigned>(slots), MSG_DONTWAIT, nullptr);
+  do n = ::recvmmsg(socket.fd(), s.messages.data(), static_cast<unsigned>(most), MSG_DONTWAIT, nullptr);
   while (n < 0 && errno == EINTR);
   error = n < 0 ? last_error() : std::errc{};
   const auto count = static_cast<std::size_t>(std::max(n, 0));

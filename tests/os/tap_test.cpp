@@ -222,10 +222,12 @@ TEST_CASE("tap: the virtio header is decoded; what offload cannot express is a p
   CHECK(device.read(room, frame) == std::errc::protocol_error);
 }
 
-TEST_CASE("tap: a frame that fills the room is whole, a longer one is refused, a runt read is refused") {
+TEST_CASE(
+    "tap: a frame that leaves the last byte of the room free is whole, a longer one is refused, a runt read is "
+    "refused") {
   auto [device, kernel] = fake_device::make();
   const fake_device fake{tap(device.duplicate()), std::move(kernel)};
-  std::vector<std::uint8_t> room(frame_headroom + 100);
+  std::vector<std::uint8_t> room(frame_headroom + 100 + 1);
   super_frame frame;
   fake.says(header_of(0, 0, 0), 100);
   REQUIRE(device.read(room, frame) == std::errc{});

@@ -35,7 +35,8 @@ class tap {
   // nothing. Returns what it agreed to.
   [[nodiscard]] tap_offloads set_offloads(const tap_offloads& wanted) noexcept;
 
-  // One frame into room[frame_headroom..]; `out` borrows room. REQUIRES room.size() > frame_headroom.
+  // One frame into room[frame_headroom..]; `out` borrows room, whose last byte stays free. REQUIRES room.size() >
+  // frame_headroom + 1.
   // resource_unavailable_try_again: nothing to read. protocol_error: a virtio header that `offload` cannot express
   // (count drop::bad_offload). message_size: longer than room, cut and lost. Else: the device is gone.
   [[nodiscard]] std::errc read(bytes_span room, super_frame& out) noexcept;

@@ -71,9 +71,9 @@ class receive_batch {
   receive_batch(const receive_batch&) = delete;
   receive_batch& operator=(const receive_batch&) = delete;
 
-  // What is ready now, at most `slots` trains; the span and the bytes live until the next call. `error` is errc{} when
+  // What is ready now, at most `most` trains; the span and the bytes live until the next call. `error` is errc{} when
   // there is at least one, else why there is none (resource_unavailable_try_again: nothing to read).
-  [[nodiscard]] std::span<received> receive(udp_socket& socket, std::errc& error) noexcept;
+  [[nodiscard]] std::span<received> receive(udp_socket& socket, std::errc& error, std::size_t most = slots) noexcept;
 
  private:
   struct storage;
