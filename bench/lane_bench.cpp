@@ -51,7 +51,7 @@ class couple {
     std::vector<peer_config> peers(1);
     peers[0].name = "other";
     peers[0].key = other;
-    peers[0].remote = remote;
+    peers[0].remotes = remote;
     return std::make_unique<node>(std::move(config), std::move(peers), crypto::random(2), at);
   }
 

@@ -33,6 +33,7 @@ constexpr std::size_t most_addresses = 64;  // of one interface
 constexpr std::size_t most_uplinks = 16;
 constexpr std::size_t most_nat_entries = 256;  // of one list
 constexpr std::size_t most_tables = 1024;      // [[netns]], [[peer]]
+constexpr std::size_t most_endpoints = 4;      // of one peer
 
 position place(const toml::source_region& r) noexcept {
   return {static_cast<std::uint32_t>(r.begin.line), static_cast<std::uint32_t>(r.begin.column)};
@@ -188,12 +189,6 @@ class table_reader {
     const auto* node = table_.get(key);
     const auto* value = node ? node->as_string() : nullptr;
     if (!value || value->get() != text) return false;
-    problems_.add_unread(at(key), place(node->source()), text_of(message));
-    return true;
-  }
-  bool refuse_list(std::string_view key, std::string_view message) {
-    const auto* node = table_.get(key);
-    if (!node || !node->is_array()) return false;
     problems_.add_unread(at(key), place(node->source()), text_of(message));
     return true;
   }
@@ -361,11 +356,7 @@ class file_reader {
   void peer(table_reader& t, peer_config& p) {
     if (t.require("name")) t.text("name", p.name, parse_name);
     if (t.require("public_key")) t.text("public_key", p.public_key, parse_public_key);
-    if (!t.refuse_list(
-            "endpoint",
-            "a list of endpoints is not built in this version yet; write one, such as \"192.168.50.5:4780\"")) {
-      t.text("endpoint", p.remote, parse_peer_endpoint);
-    }
+    t.list("endpoint", p.endpoints, most_endpoints, true, parse_peer_endpoint);
     t.text("preshared_key", p.preshared_key, key_path_in(c_.file.parent_path()));
     t.integer("keepalive", p.keepalive, 0, 3600);
   }

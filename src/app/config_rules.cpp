@@ -198,10 +198,12 @@ class rule_book {
       if (p.public_key != crypto::public_key{}) {
         claim(keys, p.public_key, path + ".public_key", who, "this key", "every host has its own: correct one of them");
       }
-      if (!p.remote) continue;
-      claim(endpoints, *p.remote, path + ".endpoint", who, "the endpoint " + to_string(*p.remote),
-            "every host has its own: correct one of them");
-      remote(*p.remote, path + ".endpoint");
+      for (std::size_t k = 0; k < p.endpoints.size(); ++k) {
+        const auto& e = p.endpoints[k];
+        const auto at = indexed(path + ".endpoint", k);
+        claim(endpoints, e, at, who, "the endpoint " + to_string(e), "every host has its own: correct one of them");
+        remote(e, at);
+      }
     }
   }
 

@@ -59,7 +59,7 @@ core::node make_core_node(const node_setup& setup, core::saved_state known, inst
     one.name = p.name;
     one.key = p.key;
     if (p.psk) one.psk = p.psk->clone();
-    one.remote = p.remote;
+    one.remotes = p.remotes;
     one.keepalive = p.keepalive;
     peers.push_back(std::move(one));
   }

@@ -177,17 +177,18 @@ std::vector<packet_kind> datagrams_to_us(const config& c) {
   std::vector<packet_kind> kinds;
   os::netlink here;
   for (const auto& peer : c.peers) {
-    if (!peer.remote) continue;
-    ip_address a;
-    a.v6 = !peer.remote->is_v4();
-    std::copy_n(peer.remote->address.begin() + (a.v6 ? 0 : 12), a.bits() / 8U, a.bytes.begin());
-    p.v6 = a.v6;
-    p.source = ip_prefix{a, a.bits()};
-    p.in.clear();
-    if (const auto route = here.route_to(a)) {
-      if (const auto out = here.link_by_index(route->out_index)) p.in = out->name;
+    for (const auto& e : peer.endpoints) {
+      ip_address a;
+      a.v6 = !e.is_v4();
+      std::copy_n(e.address.begin() + (a.v6 ? 0 : 12), a.bits() / 8U, a.bytes.begin());
+      p.v6 = a.v6;
+      p.source = ip_prefix{a, a.bits()};
+      p.in.clear();
+      if (const auto route = here.route_to(a)) {
+        if (const auto out = here.link_by_index(route->out_index)) p.in = out->name;
+      }
+      kinds.push_back(p);
     }
-    kinds.push_back(p);
   }
   if (kinds.empty()) kinds.push_back(p);
   return kinds;

@@ -50,7 +50,7 @@ finding judge_peer(const json& status, const json& p, const config& c,
   const auto state = plain(p.at("state"));
   if (state == "established" || state == "idle") return pass(peer_id, "peer " + name + " is " + state);
   const auto in_file = std::find_if(c.peers.begin(), c.peers.end(), [&](const auto& one) { return one.name == name; });
-  const bool has_endpoint = in_file != c.peers.end() && in_file->remote;
+  const bool has_endpoint = in_file != c.peers.end() && !in_file->endpoints.empty();
   const auto said = p.at("endpoint").is_null() ? std::nullopt : endpoint::parse(plain(p.at("endpoint")));
   if (!said && has_endpoint) {
     return fail(peer_id, "peer " + name + ": the name of its endpoint cannot be resolved", "getent ahosts NAME");

@@ -76,10 +76,12 @@ void check_subnets(const config& c, const host_view& kernel, const std::vector<j
   const auto subnets = overlay_subnets(c);
   for (const auto& subnet : subnets) {
     for (const auto& peer : c.peers) {
-      if (!peer.remote || !subnet.contains(address_of(*peer.remote))) continue;
-      throw setup_error("peer " + peer.name + ": its endpoint " + to_string(*peer.remote) +
-                        " lies inside the overlay's " + to_string(subnet) +
-                        ", so its packets would go into the tunnel itself; choose another subnet");
+      for (const auto& e : peer.endpoints) {
+        if (!subnet.contains(address_of(e))) continue;
+        throw setup_error("peer " + peer.name + ": its endpoint " + to_string(e) + " lies inside the overlay's " +
+                          to_string(subnet) +
+                          ", so its packets would go into the tunnel itself; choose another subnet");
+      }
     }
   }
   for (const auto& l : kernel.here.links) {

@@ -107,8 +107,8 @@ std::optional<std::string> beyond_reload(const config& before, const config& now
   const auto bridge = [](const config& c) { return std::tie(c.bridge.name, c.bridge.create, c.bridge.kind); };
   if (bridge(a) != bridge(b)) return "[bridge] name, create or kind";
   const auto same = [](const peer_config& x, const peer_config& y) {
-    return std::tie(x.name, x.public_key, x.remote, x.preshared_key, x.keepalive) ==
-           std::tie(y.name, y.public_key, y.remote, y.preshared_key, y.keepalive);
+    return std::tie(x.name, x.public_key, x.endpoints, x.preshared_key, x.keepalive) ==
+           std::tie(y.name, y.public_key, y.endpoints, y.preshared_key, y.keepalive);
   };
   if (!std::equal(a.peers.begin(), a.peers.end(), b.peers.begin(), b.peers.end(), same)) return "[[peer]]";
   const auto offload = [](const config& c) {

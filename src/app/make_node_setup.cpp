@@ -76,7 +76,8 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.guard = !c.bridge.uplinks.empty();
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];
-    s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), from.remote, from.keepalive});
+    s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), core::candidates(from.endpoints),
+                       from.keepalive});
   }
   return s;
 }

@@ -52,8 +52,7 @@ struct peer_message {
   std::array<std::uint8_t, 32> key{};
   std::array<std::uint8_t, 32> psk{};
   bool has_psk = false;
-  bool has_remote = false;
-  endpoint remote;
+  core::candidates remotes;
   std::int64_t keepalive_seconds = 0;
 };
 
@@ -138,8 +137,7 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
     message.key = p.key.bytes;
     message.has_psk = p.psk.has_value();
     if (p.psk) copy_key(message.psk, *p.psk);
-    message.has_remote = p.remote.has_value();
-    if (p.remote) message.remote = *p.remote;
+    message.remotes = p.remotes;
     message.keepalive_seconds = p.keepalive.count();
     send(to, message);
   }
@@ -182,7 +180,7 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
     p.name = message.name.text();
     p.key.bytes = message.key;
     if (message.has_psk) p.psk.emplace(message.psk);
-    if (message.has_remote) p.remote = message.remote;
+    p.remotes = message.remotes;
     p.keepalive = std::chrono::seconds{message.keepalive_seconds};
     crypto::wipe(memory_of(message));
   }

@@ -32,7 +32,7 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
     p.notices = notice_burst;
     p.last_notice = at.now;
     p.sent_stamp = sent_;
-    if (p.config.remote) lane_.set_remote(id, *p.config.remote);
+    if (!p.config.remotes.empty()) lane_.set_remote(id, p.config.remotes.all().front());
   }
   for (const saved_state::peer& known : config.known.peers) remember(known);
   for (std::size_t i = 0; i < peers_.size(); ++i) {
@@ -125,17 +125,17 @@ drop node::on_handshake(bytes_view datagram, const endpoint& from, time_point no
   }
   const wire::response_view message = wire::parse_response(datagram);
   if (!check_mac1(own_mac1_, message.before_mac1, message.mac1)) return drop::bad_mac1;
-  if (!awaiting(session_id{message.receiver_index})) return drop::unexpected_handshake;
+  if (awaiting(session_id{message.receiver_index}) == nullptr) return drop::unexpected_handshake;
   return gate_.on_response(datagram, from);
 }
 
 drop node::on_cookie_reply(const wire::cookie_reply_view& reply, time_point now) noexcept {
-  const auto id = awaiting(session_id{reply.receiver_index});
-  if (!id) return drop::unexpected_handshake;
-  peer& p = peers_[id->value];
+  const session_id index{reply.receiver_index};
+  const peer::pending* const asked = awaiting(index);
+  if (asked == nullptr) return drop::unexpected_handshake;
+  peer& p = peers_[lane_.owner(index)->value];
   cookie given;
-  if (!read_cookie_reply(reply, network_.cookie_key_of(p.config.key), p.under_way->mac1, given))
-    return drop::bad_cookie;
+  if (!read_cookie_reply(reply, network_.cookie_key_of(p.config.key), asked->mac1, given)) return drop::bad_cookie;
   p.cookie_given = peer::given{given, now};
   return drop::none;
 }
@@ -201,42 +201,49 @@ drop node::on_initiation(const waiting& message, time_point now, outbox& out) {
 drop node::on_response(const waiting& message, time_point now, outbox& out) {
   const wire::response_view response = wire::parse_response(message.view());
   const session_id index{response.receiver_index};
-  const auto id = awaiting(index);
-  if (!id) return drop::unexpected_handshake;
-  peer& p = peers_[id->value];
+  peer::pending* const answered = awaiting(index);
+  if (answered == nullptr) return drop::unexpected_handshake;
+  const peer_id id = *lane_.owner(index);
+  peer& p = peers_[id.value];
 
   std::optional<agreement> keys;
-  drop refused = p.under_way->handshake.read_response(response, psk_of(p), self_.suites, keys);
+  drop refused = answered->handshake.read_response(response, psk_of(p), self_.suites, keys);
   // The peer started again since we asked, and we speak with its new self already: this comes from the dead one.
   const auto& current = p.sessions.current();
-  if (keys && current && current->boot_id != keys->boot_id && current->born > p.under_way->sent) {
+  if (keys && current && current->boot_id != keys->boot_id && current->born > answered->sent) {
     refused = drop::stale_handshake;
   }
   if (refused != drop::none) {
-    if (p.under_way->handshake.spent()) {
+    if (answered->handshake.spent()) {
       lane_.release(index);
-      p.under_way.reset();
+      p.under_way.erase(p.under_way.begin() + (answered - p.under_way.data()));
     }
     return refused;
   }
-  const endpoint asked = p.under_way->to;
-  p.under_way.reset();
-  install(*id, index, true, std::move(*keys), now);
-  established(*id, asked, now, out);
-  on_moved(*id, message.from, now, out);
+  const endpoint asked = answered->to;
+  // The peer forgot what older ones gave when it answered this one. A newer one may have reached it after this, and
+  // then its session is the one that both have.
+  const auto newer = p.under_way.begin() + (answered - p.under_way.data()) + 1;
+  for (auto one = p.under_way.begin(); one != newer - 1; ++one) lane_.release(one->handshake.index());
+  p.under_way.erase(p.under_way.begin(), newer);
+  install(id, index, true, std::move(*keys), now);
+  established(id, asked, now, out);
+  on_moved(id, message.from, now, out);
   // The other side may send only after it heard from us.
   const bool in_use = p.sessions.current()->id == index;
-  if (!lane_.send_staged(*id, now, out) && in_use) lane_.send_record(*id, asked, {}, now, out);
-  refresh(*id, now);
+  if (!lane_.send_staged(id, now, out) && in_use) lane_.send_record(id, asked, {}, now, out);
+  refresh(id, now);
   return drop::none;
 }
 
-// The peer whose response is awaited under this index.
-std::optional<peer_id> node::awaiting(session_id index) const noexcept {
+// What is awaited under this index; its peer owns the index.
+peer::pending* node::awaiting(session_id index) noexcept {
   const auto id = lane_.owner(index);
-  if (!id) return std::nullopt;
-  const auto& under_way = peers_[id->value].under_way;
-  return under_way && under_way->handshake.index() == index ? id : std::nullopt;
+  if (!id) return nullptr;
+  for (peer::pending& one : peers_[id->value].under_way) {
+    if (one.handshake.index() == index) return &one;
+  }
+  return nullptr;
 }
 
 void node::install(peer_id id, session_id index, bool initiator, agreement&& keys, time_point now) {
@@ -361,7 +368,7 @@ time_point node::deadline(peer_id id, time_point now) const noexcept {
     at(*p.attempts.due());
     if (p.config.keepalive == std::chrono::seconds{0}) at(p.attempts.gives_up_at());
   }
-  if (p.under_way) at(p.under_way->sent + initiation_life);
+  if (!p.under_way.empty()) at(p.under_way.front().sent + initiation_life);
   if (can_send) {
     if (l.unanswered_since && !p.attempts.active()) at(*l.unanswered_since + lane::dead_peer + p.jitter);
     if (l.owed_since) at(*l.owed_since + lane::passive_keepalive);
@@ -385,10 +392,7 @@ void node::on_peer_timer(peer_id id, instant at, outbox& out) {
   const bool persistent = p.config.keepalive > std::chrono::seconds{0};
 
   retire(id, p.sessions.expire(now, session::receive_until));
-  if (p.under_way && now >= p.under_way->sent + initiation_life) {
-    lane_.release(p.under_way->handshake.index());
-    p.under_way.reset();
-  }
+  while (!p.under_way.empty() && now >= p.under_way.front().sent + initiation_life) give_up(p, p.under_way.begin());
 
   if (lane_.can_send(id, now)) {
     if (l.unanswered_since && !p.attempts.active() && now >= *l.unanswered_since + lane::dead_peer + p.jitter) {
@@ -415,12 +419,18 @@ void node::on_peer_timer(peer_id id, instant at, outbox& out) {
 
 void node::send_initiation(peer_id id, instant at, outbox& out) {
   peer& p = peers_[id.value];
-  if (p.under_way) lane_.release(p.under_way->handshake.index());
-  p.under_way.reset();
-  // A peer that moved and fell silent may be back where the configuration says.
-  const bool configured = p.config.remote && (p.attempts.unanswered() % 2 == 1);
-  const endpoint to = configured ? *p.config.remote : *lane_.of(id).remote;
-  p.attempts.sent(at.now, lane_.can_send(id, at.now), random_fraction());
+  const bool live = lane_.can_send(id, at.now);
+  // A peer that moved and fell silent may be at any address that we know of it.
+  const auto [to, last] = p.config.remotes.at(p.attempts.turn(), lane_.of(id).remote);
+  if (last || (live && p.attempts.unanswered() == 0)) {
+    p.attempts.sent(at.now, live, random_fraction());
+  } else {
+    p.attempts.sent_one(at.now, candidates::stagger);
+  }
+  auto before = p.under_way.begin();
+  while (before != p.under_way.end() && before->to != to) ++before;
+  if (before == p.under_way.end() && p.under_way.size() == peer::max_under_way) before = p.under_way.begin();
+  if (before != p.under_way.end()) give_up(p, before);
 
   const bytes_span room = out.room(wire::initiation_size);
   if (room.empty()) return lane_.drops().count(drop::outbox_full);
@@ -437,9 +447,14 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   const auto sent = wire::parse_initiation(datagram).mac1;
   std::copy(sent.begin(), sent.end(), mac1.begin());
   if (p.cookie_given && at.now - p.cookie_given->at < cookie_life) write_mac2(p.cookie_given->value, datagram);
-  p.under_way.emplace(peer::pending{std::move(*begun), at.now, to, mac1});
+  p.under_way.push_back(peer::pending{std::move(*begun), at.now, to, mac1});
   std::copy(datagram.begin(), datagram.end(), room.begin());
   out.push_train(to, id, datagram.size(), datagram.size());
+}
+
+void node::give_up(peer& p, std::vector<peer::pending>::iterator one) noexcept {
+  lane_.release(one->handshake.index());
+  p.under_way.erase(one);
 }
 
 // ---- the rest

@@ -14,6 +14,7 @@ duration scaled(duration d, double by) noexcept {
 void retry::begin(time_point when) noexcept {
   asked_ = when;
   due_ = when;
+  turn_ = 0;
 }
 
 void retry::ask(time_point now, bool live) noexcept {
@@ -35,11 +36,19 @@ void retry::sent(time_point now, bool live, double random) noexcept {
     due_ = now + step - scaled(step, random / 4);
   }
   ++unanswered_;
+  turn_ = 0;
+}
+
+void retry::sent_one(time_point now, duration gap) noexcept {
+  sent_ = now;
+  due_ = now + gap;
+  ++turn_;
 }
 
 void retry::stop() noexcept {
   due_.reset();
   unanswered_ = 0;
+  turn_ = 0;
 }
 
 }  // namespace lanloom::core

@@ -38,6 +38,9 @@ TEST_CASE("things that are there twice") {
            peer("c", gamma_key, "endpoint = \"[::ffff:192.0.2.1]:1\"\n"),
        "lan.toml:10:12: the endpoint 192.0.2.1:1 is that of peer `b` already (line 6); every host has its own: correct "
        "one of them"},
+      {peer("b", beta_key, "endpoint = [\"192.0.2.1:1\", \"[2001:db8::1]:1\", \"192.0.2.1:1\"]\n"),
+       "lan.toml:6:47: the endpoint 192.0.2.1:1 is that of peer `b` already (line 6); every host has its own: correct "
+       "one of them"},
       {on_router("[nat]\nmasquerade = [\"10.5.0.0/16\", \"10.5.0.0/16\"]\n"),
        "lan.toml:9:30: the subnet 10.5.0.0/16 is that of an entry of `masquerade` already (line 9); keep one of them"},
       {on_router("[nat]\nmasquerade = [\"10.5.0.0/16\"]\nsnat = [{ source = \"10.5.0.0/16\", to = \"192.0.2.1\" }]\n"),
@@ -105,7 +108,7 @@ TEST_CASE("a bridge of somebody else's") {
 TEST_CASE("where the peers' datagrams come and go") {
   const auto listening = [](const char* listen, const char* remote) {
     return "listen = \"" + std::string(listen) + "\"\n" + std::string(bridge) +
-           peer("b", beta_key, "endpoint = \"" + std::string(remote) + "\"\n");
+           peer("b", beta_key, "endpoint = [\"" + std::string(remote) + "\"]\n");
   };
   check_all({
       {listening("192.0.2.1:4780", "192.0.2.2:4780"), ""},
@@ -116,13 +119,17 @@ TEST_CASE("where the peers' datagrams come and go") {
        "lan.toml:3:10: 10.5.0.1:4780 is inside the overlay's own subnet 10.5.0.0/16; write an address of this host "
        "outside the overlay"},
       {listening("192.0.2.1:4780", "192.0.2.1:4780"),
-       "lan.toml:9:12: the endpoint 192.0.2.1:4780 is our own, where `listen` takes the peers' datagrams; write the "
+       "lan.toml:9:13: the endpoint 192.0.2.1:4780 is our own, where `listen` takes the peers' datagrams; write the "
        "peer's"},
+      {listening("192.0.2.1:4780", "192.0.2.2:4780\", \"[2001:db8::2]:4780"),
+       "lan.toml:9:31: the endpoint [2001:db8::2]:4780 cannot be reached from `listen` = 192.0.2.1:4780, which is of "
+       "the "
+       "other family; write [::]:4780 there"},
       {listening("0.0.0.0:4781", "[2001:db8::2]:4780"),
-       "lan.toml:9:12: the endpoint [2001:db8::2]:4780 cannot be reached from `listen` = 0.0.0.0:4781, which is of the "
+       "lan.toml:9:13: the endpoint [2001:db8::2]:4780 cannot be reached from `listen` = 0.0.0.0:4781, which is of the "
        "other family; write [::]:4781 there"},
       {listening("[2001:db8::1]:4780", "192.0.2.2:4780"),
-       "lan.toml:9:12: the endpoint 192.0.2.2:4780 cannot be reached from `listen` = [2001:db8::1]:4780, which is of "
+       "lan.toml:9:13: the endpoint 192.0.2.2:4780 cannot be reached from `listen` = [2001:db8::1]:4780, which is of "
        "the other family; write [::]:4780 there"},
   });
 }

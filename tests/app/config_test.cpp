@@ -159,7 +159,7 @@ group = "adm"
   REQUIRE(c.peers.size() == 1);
   CHECK(c.peers[0].name == "beta");
   CHECK(to_base64(c.peers[0].public_key) == beta_key);
-  CHECK(to_string(c.peers[0].remote.value()) == "192.168.50.5:4780");
+  CHECK(to_string(c.peers[0].endpoints.at(0)) == "192.168.50.5:4780");
   CHECK(c.peers[0].preshared_key == "/etc/lanloom/alpha-beta.psk");
   CHECK(c.peers[0].keepalive == std::chrono::seconds(0));
   CHECK(c.log == log_level::debug);
@@ -277,12 +277,10 @@ TEST_CASE("parts of the file format that this version does not have") {
       {"[tap]\nmtu = \"path\"\n",
        "lan.toml:4:7: `mtu` = \"path\" is not built in this version yet; write an integer from 1280 to 9216, or remove "
        "it"},
-      {peer("b", beta_key, "endpoint = [\"192.0.2.1:1\"]\n"),
-       "lan.toml:6:12: a list of endpoints is not built in this version yet; write one, such as \"192.168.50.5:4780\""},
       {peer("b", beta_key, "endpoint = \"beta.example.org:4780\"\n"),
        "lan.toml:6:12: `endpoint` cannot be `beta.example.org:4780`: host names are not built in this version yet; "
        "write a numeric "
-       "address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\""},
+       "address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\", or a list of them"},
   });
 }
 
@@ -317,7 +315,7 @@ TEST_CASE("values") {
       "write a list of addresses with the length of their subnet, such as [\"10.5.0.1/16\", \"fd00:5::1/64\"]";
   const std::string listen_form = "write a numeric address and port, such as \"[::]:4780\" or \"192.168.50.6:4780\"";
   const std::string endpoint_form =
-      "write a numeric address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\"";
+      "write a numeric address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\", or a list of them";
   const auto endpoint_of = [](const char* text) {
     return peer("b", beta_key, "endpoint = \"" + std::string(text) + "\"\n");
   };
@@ -393,6 +391,9 @@ TEST_CASE("values") {
        "lan.toml:6:12: `endpoint` cannot be `[fe80::1]:4780`: a link-local address says nothing without its "
        "interface; " +
            endpoint_form},
+      {peer("b", beta_key, "endpoint = [\"192.0.2.1:1\", \"192.0.2.2\"]\n"),
+       "lan.toml:6:28: `endpoint` cannot be `192.0.2.2`: the port is missing; " + endpoint_form},
+      {peer("b", beta_key, "endpoint = 4780\n"), "lan.toml:6:12: `endpoint` is an integer; " + endpoint_form},
       {endpoint_of("192.0.2.1:65536"), "lan.toml:6:12: `endpoint` cannot be `192.0.2.1:65536`; " + endpoint_form},
       {peer("b", beta_key, "keepalive = -1\n"),
        "lan.toml:6:13: `keepalive` cannot be `-1`; write seconds from 0 (off) to 3600"},
@@ -409,6 +410,10 @@ TEST_CASE("bounds") {
   std::string deep = "x";
   for (int i = 0; i < 300; ++i) deep += ".x";
   check_all({
+      {peer("b", beta_key, "endpoint = [\"192.0.2.1:1\", \"[2001:db8::1]:1\", \"192.0.2.1:2\", \"192.0.2.2:1\"]\n"),
+       ""},
+      {peer("b", beta_key, "endpoint = [\"1.0.0.1:1\", \"1.0.0.2:1\", \"1.0.0.3:1\", \"1.0.0.4:1\", \"1.0.0.5:1\"]\n"),
+       "lan.toml:6:12: `endpoint` has 5 entries; keep at most 4"},
       {"[bridge]\naddresses = [\n" + addresses + "]\n", "lan.toml:4:13: `addresses` has 65 entries; keep at most 64"},
       {deep + " = 1\n", "lan.toml:3:1: this line has more than 512 bytes; break the list over several lines"},
   });
@@ -531,8 +536,8 @@ TEST_CASE("the two hosts fit together") {
   CHECK(to_string(alpha.netns[0].addresses.at(0)) == "10.5.0.11/16");
   CHECK(to_string(alpha.netns[1].addresses.at(0)) == "10.5.0.21/16");
   CHECK(to_string(beta.netns[0].addresses.at(0)) == "10.5.0.31/16");
-  CHECK(to_string(alpha.peers.at(0).remote.value()) == "192.168.50.5:4780");
-  CHECK(to_string(beta.peers.at(0).remote.value()) == "192.168.50.6:4780");
+  CHECK(to_string(alpha.peers.at(0).endpoints.at(0)) == "192.168.50.5:4780");
+  CHECK(to_string(beta.peers.at(0).endpoints.at(0)) == "192.168.50.6:4780");
   CHECK(alpha.peers[0].name == beta.node.name);
   CHECK(beta.peers[0].name == alpha.node.name);
   CHECK(alpha.nat.forward.at(0).port == 8765);

@@ -105,12 +105,12 @@ TEST_CASE("node_channel: a set-up arrives whole: names, keys, secrets, peers and
   CHECK(got.peers[0].key == sent.peers[0].key);
   REQUIRE(got.peers[0].psk);
   CHECK(same(*got.peers[0].psk, *sent.peers[0].psk));
-  CHECK(got.peers[0].remote == sent.peers[0].remote);
+  CHECK(got.peers[0].remotes == sent.peers[0].remotes);
   CHECK(got.peers[0].keepalive == std::chrono::seconds{25});
   CHECK(got.peers[1].name == std::string(64, 'n'));
   CHECK(got.peers[1].key == sent.peers[1].key);
   CHECK(!got.peers[1].psk);
-  CHECK(!got.peers[1].remote);
+  CHECK(got.peers[1].remotes.empty());
   CHECK(got.peers[1].keepalive == std::chrono::seconds{0});
   CHECK(mark_of(descriptors.tap) == 't');
   CHECK(mark_of(descriptors.udp) == 'u');

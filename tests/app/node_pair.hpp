@@ -53,7 +53,7 @@ inline std::unique_ptr<core::node> make_node(const node_setup& s, instant at) {
     core::peer_config one;
     one.name = p.name;
     one.key = p.key;
-    one.remote = p.remote;
+    one.remotes = p.remotes;
     one.keepalive = p.keepalive;
     peers.push_back(std::move(one));
   }

@@ -57,7 +57,7 @@ struct member {
 
 // a calls b; b does not call.
 struct couple {
-  explicit couple(std::uint8_t suites_of_b = 1, std::chrono::seconds keepalive = 0s) {
+  explicit couple(std::uint8_t suites_of_b = 1, std::chrono::seconds keepalive = 0s, const candidates& of_b = at_b) {
     crypto::initialise();
     crypto::random source(5);
     auto keys_a = crypto::make_key_pair(source);
@@ -65,14 +65,14 @@ struct couple {
     a.key = keys_a.public_half;
     b.key = keys_b.public_half;
     const auto make = [&](crypto::key_pair&& own, std::uint8_t suites, const crypto::public_key& other,
-                          std::optional<endpoint> remote, std::uint64_t seed) {
+                          const candidates& remotes, std::uint64_t seed) {
       node_config config{std::move(own), "lan", std::nullopt, suites, 1500, {}};
       std::vector<peer_config> peers;
-      peers.push_back({"other", other, std::nullopt, remote, keepalive});
+      peers.push_back({"other", other, std::nullopt, remotes, keepalive});
       return std::make_unique<node>(std::move(config), std::move(peers), crypto::random(seed), start);
     };
-    a.n = make(std::move(keys_a), 1, b.key, at_b, 1);
-    b.n = make(std::move(keys_b), suites_of_b, a.key, std::nullopt, 2);
+    a.n = make(std::move(keys_a), 1, b.key, of_b, 1);
+    b.n = make(std::move(keys_b), suites_of_b, a.key, {}, 2);
   }
   bytes initiation(instant at = start) {
     auto sent = a.timer(at);
@@ -332,7 +332,7 @@ TEST_CASE("node: an outbox without room puts a handshake off, and says so") {
   CHECK(e.a.timer(after(250ms)).size() == 1);
 }
 
-TEST_CASE("node: every second initiation without an answer goes to the configured address") {
+TEST_CASE("node: a peer that moved and fell silent is called where it was last and where the configuration says") {
   couple c(1, 25s);
   c.establish();
   // The peer moves: a pong from there.
@@ -359,8 +359,136 @@ TEST_CASE("node: every second initiation without an answer goes to the configure
     }
     c.a.out.clear();
   }
-  for (std::size_t k = 1; k < called.size(); ++k) CHECK(called[k] != called[k - 1]);
-  CHECK(std::count(called.begin(), called.end(), at_b) == 3);
+  // The first for new keys, where it lives; from then on at both.
+  for (std::size_t k = 0; k < called.size(); ++k) CHECK(called[k] == (k > 0 && k % 2 == 0 ? at_b : elsewhere));
+}
+
+namespace {
+const endpoint at_b6 = *endpoint::parse("[2001:db8::2]:4780");
+const endpoint also_b = endpoint::v4({192, 0, 2, 3}, 4780);
+
+struct call {
+  duration at;
+  endpoint to;
+  bytes datagram;
+  bool operator==(const call&) const = default;
+};
+
+// What m sends by itself until `end`: addresses and times.
+std::vector<call> calls(member& m, duration end) {
+  std::vector<call> all;
+  while (m.n->next_timer() <= start.now + end) {
+    const instant at = after(std::max(m.n->next_timer() - start.now, duration(0)));
+    m.n->on_timer(at, m.out);
+    for (const auto& t : m.out.trains()) {
+      if (t.bytes.size() == wire::initiation_size)
+        all.push_back({at.now - start.now, t.to, {t.bytes.begin(), t.bytes.end()}});
+    }
+    m.out.clear();
+  }
+  return all;
+}
+
+const candidates three{std::vector<endpoint>{at_b6, at_b, also_b}};
+}  // namespace
+
+TEST_CASE("node: several addresses of a peer are called in turn, 250 ms apart, and all of them are one attempt") {
+  couple c(1, 25s, three);
+  const auto first = calls(c.a, 500ms);
+  REQUIRE(first.size() == 3);
+  for (std::size_t k = 0; k < 3; ++k) {
+    CHECK(first[k].at == k * 250ms);
+    CHECK(first[k].to == three.all()[k]);
+  }
+  CHECK(c.a.status(after(500ms)).unanswered_initiations == 1);
+  // Only the pause between two rounds is drawn at random: 250 ms, then 500, at most a quarter less.
+  const auto more = calls(c.a, 500ms + 250ms + 500ms + 500ms + 500ms);
+  REQUIRE(more.size() == 6);
+  for (std::size_t k = 0; k < 6; ++k) CHECK(more[k].to == three.all()[k % 3]);
+  CHECK(more[0].at > 500ms + 187ms);
+  CHECK(more[0].at <= 500ms + 250ms);
+  CHECK(more[1].at == more[0].at + 250ms);
+  CHECK(more[2].at == more[1].at + 250ms);
+  CHECK(more[3].at > more[2].at + 375ms);
+  CHECK(more[3].at <= more[2].at + 500ms);
+  CHECK(c.a.status(after(2s)).unanswered_initiations == 3);
+}
+
+TEST_CASE("node: the address that answers first is the peer's, and the others are called no more") {
+  couple c(1, 25s, three);
+  const auto sent = calls(c.a, 250ms);
+  REQUIRE(sent.size() == 2);
+  const auto response = c.b.receive(sent[1].datagram, after(260ms));
+  const auto confirms = c.a.receive(response.at(0), after(270ms), at_b);
+  REQUIRE(confirms.size() == 1);
+  c.b.receive(confirms[0], after(280ms));
+  CHECK(c.a.status(after(280ms)).remote == at_b);
+  CHECK(c.b.status(after(280ms)).now == peer_status::state::established);
+  CHECK(calls(c.a, 20s).empty());
+}
+
+TEST_CASE("node: an answer that takes longer than the next call is none too late") {
+  couple c(1, 25s, three);
+  const auto sent = calls(c.a, 500ms);
+  REQUIRE(sent.size() == 3);
+  const auto response = c.b.receive(sent[0].datagram, after(600ms));
+  const auto confirms = c.a.receive(response.at(0), after(650ms), at_b6);
+  REQUIRE(confirms.size() == 1);
+  c.b.receive(confirms[0], after(650ms));
+  CHECK(c.a.status(after(650ms)).remote == at_b6);
+  CHECK(c.b.status(after(650ms)).now == peer_status::state::established);
+  CHECK(calls(c.a, 20s).empty());
+}
+
+TEST_CASE("node: where several addresses answer, both ends take the last that was called") {
+  // Reordered or not: the peer forgets what it gave before.
+  for (const bool reordered : {false, true}) {
+    CAPTURE(reordered);
+    couple c(1, 25s, three);
+    const auto sent = calls(c.a, 250ms);
+    REQUIRE(sent.size() == 2);
+    const auto first = c.b.receive(sent[0].datagram, after(300ms));
+    const auto second = c.b.receive(sent[1].datagram, after(550ms));
+    REQUIRE(first.size() == 1);
+    REQUIRE(second.size() == 1);
+    if (!reordered) c.a.receive(first[0], after(600ms), at_b6);
+    const auto confirms = c.a.receive(second[0], after(800ms), at_b);
+    REQUIRE(confirms.size() == 1);
+    if (reordered) {
+      CHECK(c.a.receive(first[0], after(810ms), at_b6).empty());
+      c.a.expect_only(drop::unexpected_handshake);
+    }
+    c.b.receive(confirms[0], after(850ms));
+    c.b.expect_only(drop::none);
+    CHECK(c.a.status(after(850ms)).remote == at_b);
+    CHECK(c.b.status(after(850ms)).now == peer_status::state::established);
+    c.a.n->say_bye(start.now + 900ms, c.a.out);
+    c.b.receive(c.a.datagrams().at(0), after(900ms));
+    c.b.expect_only(drop::none);  // it went under the session that both have
+    CHECK(c.b.status(after(900ms)).now == peer_status::state::idle);
+  }
+}
+
+TEST_CASE("node: of a peer that lives at one of its addresses only that one is called for new keys") {
+  couple c(1, 25s, three);
+  const auto sent = calls(c.a, 250ms);
+  const auto response = c.b.receive(sent.at(1).datagram, after(260ms));
+  c.b.receive(c.a.receive(response.at(0), after(260ms), at_b).at(0), after(260ms));
+  std::vector<call> later;
+  while (later.size() < 5) {
+    const duration next = c.a.n->next_timer() - start.now;
+    REQUIRE(next < 10min);
+    for (auto& one : calls(c.a, next)) later.push_back(std::move(one));
+  }
+  CHECK(later[0].at >= 120s);
+  CHECK(later[0].to == at_b);  // alone, then
+  CHECK(later[1].at - later[0].at >= 5s);
+  CHECK(later[1].to == at_b);  // first, and as nobody answers there:
+  CHECK(later[2].to == at_b6);
+  CHECK(later[2].at - later[1].at == 250ms);
+  CHECK(later[3].to == also_b);
+  CHECK(later[4].to == at_b);
+  CHECK(later[4].at - later[3].at >= 5s);
 }
 
 TEST_CASE("node: bye goes to all who have a session") {

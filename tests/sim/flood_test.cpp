@@ -100,7 +100,7 @@ TEST_CASE("a peer from an address nobody knows gets through a flood with its coo
   setup s;
   s.keepalive = 1s;
   s.edit = [](std::size_t i, core::node_config&, std::vector<core::peer_config>& peers) {
-    if (i == 0) peers[0].remote.reset();
+    if (i == 0) peers[0].remotes = {};
   };
   network net(s);
   net.handshake_cost = 200us;

@@ -239,7 +239,7 @@ TEST_CASE("a handshake forwarded from another address gives way to the peer's ow
 TEST_CASE("a peer without a configured address calls, and is called back where it was last") {
   setup s{.keepalive = 25s};
   s.edit = [](std::size_t i, core::node_config&, std::vector<core::peer_config>& peers) {
-    if (i == 0) peers[0].remote.reset();
+    if (i == 0) peers[0].remotes = {};
   };
   network net(s);
   net.start(0);

@@ -28,7 +28,7 @@ result call(const std::function<void(core::node_config&, std::vector<core::peer_
             std::size_t at = 0) {
   setup s{.keepalive = 0s};
   s.edit = [&](std::size_t i, core::node_config& config, std::vector<core::peer_config>& peers) {
-    if (i == 0) peers[0].remote.reset();
+    if (i == 0) peers[0].remotes = {};
     if (i == 1) differently(config, peers);
   };
   network net(s);

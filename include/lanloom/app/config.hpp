@@ -105,7 +105,7 @@ struct nat_config {
 struct peer_config {
   std::string name;
   crypto::public_key public_key;
-  std::optional<endpoint> remote;  // key `endpoint`; nothing: the peer calls us
+  std::vector<endpoint> endpoints;  // none: the peer calls us
   std::optional<std::filesystem::path> preshared_key;
   std::chrono::seconds keepalive{25};  // 0: off
 };

@@ -10,6 +10,7 @@
 
 #include <lanloom/base/endpoint.hpp>
 #include <lanloom/base/super_frame.hpp>
+#include <lanloom/core/candidates.hpp>
 #include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/crypto/keys.hpp>
 #include <lanloom/os/channel.hpp>
@@ -68,7 +69,7 @@ struct node_setup {
     std::string name;
     crypto::public_key key;
     std::optional<crypto::secret<32>> psk;
-    std::optional<endpoint> remote;
+    core::candidates remotes;
     std::chrono::seconds keepalive{25};
   };
   std::vector<peer> peers;

@@ -103,7 +103,7 @@ class node {
 
   drop on_initiation(const waiting& message, time_point now, outbox& out);
   drop on_response(const waiting& message, time_point now, outbox& out);
-  [[nodiscard]] std::optional<peer_id> awaiting(session_id index) const noexcept;
+  [[nodiscard]] peer::pending* awaiting(session_id index) noexcept;
   void install(peer_id id, session_id index, bool initiator, agreement&& keys, time_point now);
   void on_loop_news(time_point now, outbox& out);
   void send_forget(time_point now, outbox& out);
@@ -117,6 +117,7 @@ class node {
   void reserve_stamps(const wire::tai64n& sent) noexcept;
   void remember(const saved_state::peer& known) noexcept;
   void set_remote(peer_id id, const endpoint& remote) noexcept;
+  void give_up(peer& p, std::vector<peer::pending>::iterator one) noexcept;
   [[nodiscard]] time_point deadline(peer_id id, time_point now) const noexcept;
   [[nodiscard]] const crypto::secret<32>& psk_of(const peer& p) const noexcept;
   [[nodiscard]] double random_fraction() noexcept;

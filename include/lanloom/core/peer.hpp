@@ -4,6 +4,7 @@
 // A plain record of node's; the rules that move it are node's. Its traffic is lane::link. Owner: node.
 #pragma once
 
+#include <lanloom/core/candidates.hpp>
 #include <lanloom/core/cookie.hpp>
 #include <lanloom/core/handshake.hpp>
 #include <lanloom/core/lane.hpp>
@@ -11,6 +12,7 @@
 #include <lanloom/core/slots.hpp>
 
 #include <string>
+#include <vector>
 
 namespace lanloom::core {
 
@@ -19,7 +21,7 @@ struct peer_config {
   std::string name;
   crypto::public_key key;
   std::optional<crypto::secret<32>> psk;
-  std::optional<endpoint> remote;      // none: the peer calls us
+  candidates remotes;                  // none: the peer calls us
   std::chrono::seconds keepalive{25};  // 0: off
 };
 
@@ -35,7 +37,8 @@ struct peer {
     endpoint to;
     std::array<std::uint8_t, 16> mac1;  // of the datagram: what a cookie reply answers
   };
-  std::optional<pending> under_way;
+  static constexpr std::size_t max_under_way = 3;
+  std::vector<pending> under_way;  // to one address each, in the order of their stamps
 
   // What the peer wants to see while it is under load.
   struct given {

@@ -29,6 +29,8 @@ class retry {
   void ask(time_point now, bool live) noexcept;
   // An initiation left. `random` in [0, 1).
   void sent(time_point now, bool live, double random) noexcept;
+  // An initiation left, and more of the same attempt follow, to other addresses: the next after `gap`.
+  void sent_one(time_point now, duration gap) noexcept;
   // A session was made, or nobody waits for one any more.
   void stop() noexcept;
 
@@ -36,12 +38,15 @@ class retry {
   [[nodiscard]] std::optional<time_point> due() const noexcept { return due_; }
   [[nodiscard]] time_point gives_up_at() const noexcept { return asked_ + give_up_after; }
   [[nodiscard]] unsigned unanswered() const noexcept { return unanswered_; }
+  // Initiations of this attempt so far.
+  [[nodiscard]] unsigned turn() const noexcept { return turn_; }
 
  private:
   std::optional<time_point> due_;
   std::optional<time_point> sent_;
   time_point asked_{};
   unsigned unanswered_ = 0;
+  unsigned turn_ = 0;
 };
 
 }  // namespace lanloom::core
