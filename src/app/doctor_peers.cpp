@@ -39,7 +39,7 @@ std::string turned_away(const json& status) {
   if (dropped(status, "unknown_peer") > 0) return "; somebody calls whose public key this file does not list";
   if (dropped(status, "bad_handshake") > 0) return "; somebody calls with another preshared key (bad_handshake)";
   if (dropped(status, "stale_handshake") > 0) {
-    return "; handshakes come with a time before the last one (stale_handshake): a host has lost its state directory";
+    return "; handshakes come with a time before the last one (stale_handshake): clock set back, state lost";
   }
   return {};
 }

@@ -164,11 +164,11 @@ group = "adm"
   CHECK(c.peers[0].keepalive == std::chrono::seconds(0));
   CHECK(c.log == log_level::debug);
   CHECK(c.control_group == "adm");
-  CHECK(c.where.find("bridge.addresses[1]") == position{14, 29});
-  CHECK(c.where.find("nat.forward[1].to") == position{34, 39});
-  CHECK(c.where.find("peer[0].endpoint") == position{39, 12});
-  CHECK(c.where.find("netns[1].host_interface").line == 22);  // not in the file: the table it would stand in
-  CHECK(c.where.find("tap.nothing[3]").line == 8);
+  CHECK(c.where.find("bridge.addresses[1]") == position{15, 29});
+  CHECK(c.where.find("nat.forward[1].to") == position{35, 39});
+  CHECK(c.where.find("peer[0].endpoint") == position{40, 12});
+  CHECK(c.where.find("netns[1].host_interface").line == 23);  // not in the file: the table it would stand in
+  CHECK(c.where.find("tap.nothing[3]").line == 9);
   CHECK(c.where.find("nothing") == position{1, 1});
 }
 

@@ -259,8 +259,9 @@ TEST_CASE(
   CHECK(accepted(good, three));
   CHECK(!accepted(good, {}));
   CHECK(!accepted(good, std::span(three).first(2)));
-  const std::array<int, 4> four{three[0], three[1], three[2], three[0]};
-  CHECK(!accepted(good, four));
+  const std::array<int, 5> five{three[0], three[1], three[2], three[0], three[1]};
+  CHECK(accepted(good, std::span(five).first(4)));  // with a state file
+  CHECK(!accepted(good, five));
   CHECK(!accepted({good[0], good[1]}, three));
   CHECK(!accepted({good[1], good[2]}, three));
   CHECK(!accepted({good[0], good[0], good[1], good[2]}, three));

@@ -178,7 +178,7 @@ TEST_CASE("a peer is looked for where it was last, and then where the configurat
 TEST_CASE("the state is saved at most once a second, and not while nothing happens") {
   network net({.nodes = 5});
   settle(net);
-  for (int k = 0; k < 60 * 60; ++k) {
+  for (std::size_t k = 0; k < 60 * 60; ++k) {
     for (std::size_t i = 0; i < 5; ++i) net.flood(i);
     if (k % 100 == 0) net.move(k / 100 % 5, {elsewhere.address, static_cast<std::uint16_t>(k + 1000)});
     net.run_for(1s);
