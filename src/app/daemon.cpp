@@ -9,12 +9,12 @@
 #include <lanloom/os/clock.hpp>
 #include <lanloom/os/tap.hpp>
 #include <lanloom/os/udp.hpp>
+#include <lanloom/os/wake_timer.hpp>
 
 #include <fcntl.h>
 #include <boost/asio/defer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <nlohmann/json.hpp>
 
 #include <array>
@@ -36,7 +36,7 @@ constexpr int batches_per_turn = 4;
 constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
 constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
 
-core::node make_core_node(const node_setup& setup, instant at) {
+core::node make_core_node(const node_setup& setup, std::uint16_t port, instant at) {
   core::node_config config;
   config.keys = setup.keys.clone();
   config.network = setup.network;
@@ -46,6 +46,7 @@ core::node make_core_node(const node_setup& setup, instant at) {
   config.mtu = setup.mtu;
   for (const auto& mac : setup.own_macs) config.own_macs.push_back({mac});
   config.guard = setup.guard;
+  config.port = port;
   std::vector<core::peer_config> peers;
   for (const auto& p : setup.peers) {
     core::peer_config one;
@@ -54,6 +55,7 @@ core::node make_core_node(const node_setup& setup, instant at) {
     if (p.psk) one.psk = p.psk->clone();
     one.remotes = p.remotes;
     one.keepalive = p.keepalive;
+    one.named = p.named;
     peers.push_back(std::move(one));
   }
   return {std::move(config), std::move(peers), crypto::random(), at};
@@ -65,9 +67,9 @@ std::string text_of(const nlohmann::ordered_json& status) {
 }
 
 // Asio closes what it watches.
-int duplicate_of(const os::channel& c) {
-  const int fd = ::fcntl(c.fd(), F_DUPFD_CLOEXEC, 0);
-  if (fd < 0) os::throw_errno("duplicate the channel");
+int duplicate_of(int watched) {
+  const int fd = ::fcntl(watched, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) os::throw_errno("duplicate a descriptor");
   return fd;
 }
 
@@ -83,6 +85,8 @@ class daemon {
   void on_udp_ready();
   void wait_for_keeper();
   void on_keeper();
+  void on_message(bytes_view message);
+  void wait_for_timer();
   void on_timer();
 
   void end_turn();
@@ -91,6 +95,7 @@ class daemon {
   void send_train(const core::outbox::train& train);
   void write_frames();
   void on_tap_write(const offload& meta, std::errc error);
+  void on_notice(const core::outbox::notice& n);
   void log_notice(const core::outbox::notice& n) const;
   void arm_timer();
   void work();
@@ -112,7 +117,8 @@ class daemon {
   descriptor tap_ready_;
   descriptor udp_ready_;
   descriptor keeper_ready_;
-  asio::steady_timer timer_;
+  os::wake_timer timer_;
+  descriptor timer_ready_;
   time_point armed_for_ = time_point::max();
   bool working_ = false;
   int status_ = 0;
@@ -126,14 +132,14 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       tap_(std::move(descriptors.tap)),
       udp_(std::move(descriptors.udp)),
       started_(os::monotonic_now()),
-      node_(make_core_node(setup_, {started_, os::wall_now()})),
+      node_(make_core_node(setup_, udp_.local().port, {started_, os::wall_now()})),
       out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
       frame_room_(frame_headroom + os::tap::max_frame),
       gate_(setup_.peers.size()),
       tap_ready_(io, tap_.duplicate().release()),
       udp_ready_(io, udp_.duplicate().release()),
-      keeper_ready_(io, duplicate_of(keeper_)),
-      timer_(io),
+      keeper_ready_(io, duplicate_of(keeper_.fd())),
+      timer_ready_(io, duplicate_of(timer_.fd())),
       control_(io, std::move(descriptors.control), [this](std::string_view path) -> std::optional<std::string> {
         const time_point now = os::monotonic_now();
         if (path == "/v1/status") return text_of(status_json(setup_, node_, started_, now));
@@ -149,6 +155,7 @@ int daemon::run() {
   wait_for_tap();
   wait_for_udp();
   wait_for_keeper();
+  wait_for_timer();
   arm_timer();
   send_ready(keeper_);
   io_.run();
@@ -245,17 +252,21 @@ void daemon::work() {
 void daemon::arm_timer() {
   const time_point next = node_.next_timer();
   if (next == time_point::max()) return;
-  const time_point now = os::monotonic_now();
-  // An earlier wake-up asks again, unless it is overdue: the timer stands still while the host sleeps.
-  if (next >= armed_for_ && armed_for_ > now) return;
+  if (next >= armed_for_) return;  // an earlier wake-up asks again
   armed_for_ = next;
-  timer_.expires_after(std::max(next - now, duration::zero()));
-  timer_.async_wait([this](error_code error) {
-    if (!error) on_timer();
+  timer_.set(next);
+}
+
+void daemon::wait_for_timer() {
+  timer_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
+    if (error) return;
+    on_timer();
+    wait_for_timer();
   });
 }
 
 void daemon::on_timer() {
+  timer_.clear();
   armed_for_ = time_point::max();
   node_.on_timer({os::monotonic_now(), os::wall_now()}, out_);
   end_turn();
@@ -265,7 +276,7 @@ void daemon::carry_out() {
   if (out_.empty()) return;
   send_trains();
   write_frames();
-  for (const auto& n : out_.notices()) log_notice(n);
+  for (const auto& n : out_.notices()) on_notice(n);
   out_.clear();
 }
 
@@ -326,6 +337,11 @@ void daemon::on_tap_write(const offload& meta, std::errc error) {
                setup_.tap, meta.gso == gso_kind::udp ? "UDP" : "TCP");
 }
 
+void daemon::on_notice(const core::outbox::notice& n) {
+  if (n.what == core::outbox::notice::kind::names_wanted) return send_silent(keeper_, n.peer.value);
+  log_notice(n);
+}
+
 void daemon::log_notice(const core::outbox::notice& n) const {
   // A LAN that loops by itself is nobody's notice, and there may be no peers.
   const std::string who = n.peer.value < setup_.peers.size() ? setup_.peers[n.peer.value].name : std::string();
@@ -344,8 +360,15 @@ void daemon::log_notice(const core::outbox::notice& n) const {
       return spdlog::info("{}: moved to {}", who, where);
     case core::outbox::notice::kind::silent:
       return spdlog::warn("{}: silent at {}, trying a new handshake", who, where);
+    case core::outbox::notice::kind::names_wanted:
+      return;
     case core::outbox::notice::kind::mtu_differs:
       return spdlog::warn("{}: its LAN MTU is not our {}; set the same [tap] mtu on all hosts", who, setup_.mtu);
+    case core::outbox::notice::kind::self_encapsulated:
+      return spdlog::warn(
+          "{}: our packets to it come back by the bridge and are dropped, because this host's way to its address leads "
+          "through the overlay. See `ip route get` and that address; correct the route, or the endpoint",
+          who);
     case core::outbox::notice::kind::loop_blocked:
       return spdlog::warn(
           "{}: reached by our LAN as well as by the overlay, a loop; no frame passes between our LAN and any peer "
@@ -377,6 +400,19 @@ void daemon::wait_for_keeper() {
   });
 }
 
+void daemon::on_message(bytes_view message) {
+  if (auto report = read_report(message)) {
+    spdlog::set_level(static_cast<spdlog::level::level_enum>(report->log_level));
+    setup_.host = std::move(*report);
+  } else if (const auto addresses = read_addresses(message); addresses && addresses->first < setup_.peers.size()) {
+    node_.set_candidates({static_cast<std::uint16_t>(addresses->first)}, addresses->second, os::monotonic_now());
+    end_turn();
+  } else if (is_network_change(message)) {
+    node_.on_network_change(os::monotonic_now(), out_);
+    end_turn();
+  }
+}
+
 void daemon::on_keeper() {
   std::array<std::uint8_t, max_keeper_message> room;
   std::size_t size = 0;
@@ -385,12 +421,7 @@ void daemon::on_keeper() {
   const bool over =
       error == os::channel::end_of_file || (error == std::errc{} && is_stop(bytes_view(room).first(size)));
   if (!over) {
-    if (error == std::errc{}) {
-      if (auto report = read_report(bytes_view(room).first(size))) {
-        spdlog::set_level(static_cast<spdlog::level::level_enum>(report->log_level));
-        setup_.host = std::move(*report);
-      }
-    }
+    if (error == std::errc{}) on_message(bytes_view(room).first(size));
     return wait_for_keeper();
   }
   node_.say_bye(os::monotonic_now(), out_);

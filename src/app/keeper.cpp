@@ -3,6 +3,7 @@
 #include "make_node_setup.hpp"
 #include "privileges.hpp"
 #include "reconciler.hpp"
+#include "resolver.hpp"
 
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
@@ -46,6 +47,8 @@ namespace {
 constexpr std::chrono::seconds stop_deadline{3};
 constexpr std::chrono::milliseconds restart_pause{200};  // from the second death on
 constexpr std::size_t deaths_allowed = 5;
+constexpr std::chrono::milliseconds network_settles{500};
+constexpr std::chrono::seconds network_pause{5};
 constexpr std::chrono::seconds deaths_window{10};
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGQUIT};
 constexpr std::chrono::seconds predecessor_patience{2};
@@ -168,10 +171,19 @@ class keeper {
         reload_signals_(io_, SIGUSR1),
         children_(io_, SIGCHLD),
         timer_(io_),
+        word_timer_(io_),
+        network_timer_(io_),
         gateways_(io_),
         moved_(moved_gateways(wanted)),
         reconciler_(
-            io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); }) {
+            io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); },
+            [this] { on_network_change(); }),
+        resolver_(
+            io_, config_, identity_, [this] { setup_.forget_secrets(); },
+            [this](std::size_t peer, const core::candidates& found) {
+              setup_.peers[peer].remotes = found;
+              if (channel_) send_addresses(*channel_, peer, found);
+            }) {
     for (const int s : ending_signals) add_ending_signal(signals_, s);
     if (::isatty(STDIN_FILENO) == 1) {
       add_ending_signal(signals_, SIGHUP);
@@ -194,7 +206,9 @@ class keeper {
  private:
   void start_node();
   void wait_for_node();
+  void on_word(bytes_view message);
   void on_node_ended(int status);
+  void on_network_change();
   void wait_for_signal();
   void wait_for_reload();
   void wait_for_child();
@@ -223,13 +237,19 @@ class keeper {
   asio::signal_set reload_signals_;
   asio::signal_set children_;
   asio::steady_timer timer_;
+  asio::steady_timer word_timer_;
+  asio::steady_timer network_timer_;
+  std::optional<time_point> network_told_;
+  bool telling_ = false;
   gateway_watch gateways_;
   std::vector<std::vector<ip_address>> moved_;  // at this start
   reconciler reconciler_;
+  resolver resolver_;
   std::optional<os::channel> channel_;
   std::optional<asio::posix::stream_descriptor> channel_ready_;
   pid_t node_ = 0;
   std::deque<time_point> deaths_;
+  bool ready_ = false;  // this node
   bool announced_ = false;
   bool stopping_ = false;
   bool replacing_ = false;  // the node ends so that another one takes its place
@@ -244,6 +264,7 @@ int keeper::run(node_descriptors descriptors, const offload_setup& offloads, boo
   if (!stopping_) {
     start_node();
     reconciler_.start();
+    resolver_.start();
     if (unproven) watch(moved_, [this] { end_cut_off(); });
   }
   io_.run();
@@ -264,6 +285,7 @@ void keeper::start_node() {
     ::_exit(run_node(std::move(theirs), identity_, self));
   }
   node_ = child;
+  ready_ = false;
   spdlog::debug("the node is process {}", child);
   theirs.close();
   channel_.emplace(std::move(ours));
@@ -285,17 +307,28 @@ void keeper::wait_for_node() {
     std::array<std::uint8_t, 64> room;
     std::size_t size = 0;
     std::vector<os::unique_fd> passed;
-    if (channel_->receive(room, size, passed) != std::errc{} || !is_ready(bytes_view(room).first(size))) return;
-    os::notify_service_manager("READY=1");
-    if (!announced_) {
-      announced_ = true;
-      const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(os::monotonic_now() - started_);
-      std::cout << setup_.instance << ": ready in " << took.count() << " ms: " << ready_line(config_) << std::endl;
-      for (const auto& line : failures(diagnose(config_, occasion::starting))) spdlog::error("{}", line);
-    } else {
-      spdlog::info("the node is back");
-    }
+    const std::errc failed = channel_->receive(room, size, passed);
+    if (failed == os::channel::end_of_file) return;
+    if (failed == std::errc{}) on_word(bytes_view(room).first(size));
+    word_timer_.expires_after(resolver::pace);  // a node that talks without end is heard no more often
+    word_timer_.async_wait([this](error_code ended) {
+      if (!ended && channel_) wait_for_node();
+    });
   });
+}
+
+void keeper::on_word(bytes_view message) {
+  if (const auto peer = read_silent(message)) return resolver_.look_again(*peer);
+  if (!is_ready(message) || std::exchange(ready_, true)) return;
+  os::notify_service_manager("READY=1");
+  if (!announced_) {
+    announced_ = true;
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(os::monotonic_now() - started_);
+    std::cout << setup_.instance << ": ready in " << took.count() << " ms: " << ready_line(config_) << std::endl;
+    for (const auto& line : failures(diagnose(config_, occasion::starting))) spdlog::error("{}", line);
+  } else {
+    spdlog::info("the node is back");
+  }
 }
 
 void keeper::wait_for_child() {
@@ -309,6 +342,7 @@ void keeper::wait_for_child() {
 
 void keeper::on_node_ended(int status) {
   node_ = 0;
+  word_timer_.cancel();
   channel_ready_.reset();
   channel_.reset();
   if (std::exchange(replacing_, false) && !stopping_) return start_node();
@@ -335,6 +369,21 @@ void keeper::on_node_ended(int status) {
   timer_.expires_after(deaths_.size() > 1 ? restart_pause : std::chrono::milliseconds{0});
   timer_.async_wait([this](error_code error) {
     if (!error && !stopping_) start_node();
+  });
+}
+
+// Changes come in crowds, and others may make them without end: the node hears of the last of them, and not often.
+void keeper::on_network_change() {
+  if (std::exchange(telling_, true)) return;
+  const time_point now = os::monotonic_now();
+  const time_point when = std::max(now + network_settles, network_told_ ? *network_told_ + network_pause : now);
+  network_timer_.expires_after(when - now);
+  network_timer_.async_wait([this](error_code error) {
+    telling_ = false;
+    if (error || stopping_) return;
+    network_told_ = os::monotonic_now();
+    if (channel_) send_network_change(*channel_);
+    resolver_.try_failed();
   });
 }
 
@@ -467,6 +516,8 @@ void keeper::report() {
 
 void keeper::stop() {
   stopping_ = true;
+  resolver_.stop();
+  network_timer_.cancel();
   os::notify_service_manager("STOPPING=1");
   if (node_ == 0) return io_.stop();
   send_stop(*channel_);

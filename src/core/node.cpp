@@ -14,6 +14,7 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
       lane_(peers.size(), config.mtu, std::move(config.own_macs), random_),
       gate_(network_.cookie_key_of(self_.keys.public_half)) {
   assert(peers.size() <= max_peers);
+  lane_.set_port(config.port);
   peers_.reserve(peers.size());
   known_.reserve(peers.size());
   for (auto& one : peers) {
@@ -27,6 +28,7 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
     lane_.set_settles(id, self_.keys.public_half < p.config.key);
     p.notices = notice_burst;
     p.last_notice = at.now;
+    lane_.set_elsewhere(id, p.config.remotes);
     if (!p.config.remotes.empty()) {
       lane_.set_remote(id, p.config.remotes.all().front());
       p.attempts.begin(at.now + id.value * start_pace);
@@ -99,6 +101,8 @@ void node::on_event(const lane::event& e, time_point now, outbox& out) {
       return on_pong(e.peer, e.token, e.from, now, out);
     case lane::event::kind::bye:
       return on_bye(e.peer, e.session, now, out);
+    case lane::event::kind::encapsulated:
+      return say(e.peer, outbox::notice::kind::self_encapsulated, now, out);
     case lane::event::kind::handshake:
       return lane_.drops().count(on_handshake(e.datagram, e.from, now, out));
   }
@@ -258,6 +262,7 @@ void node::established(peer_id id, const endpoint& from, time_point now, outbox&
   lane_.clear_unanswered(id);
   p.lan_mtu = lane_.find(p.sessions.current()->id)->who().lan_mtu;
   p.attempts.stop();
+  p.names_due.reset();
   p.moving.reset();
   p.handshaken = now;
   p.jitter = duration(random_.below(static_cast<std::uint32_t>(duration(retry::live_jitter).count())));
@@ -416,6 +421,7 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   const auto [to, last] = p.config.remotes.at(p.attempts.turn(), lane_.of(id).remote);
   if (last || (live && p.attempts.unanswered() == 0)) {
     p.attempts.sent(at.now, live, random_fraction());
+    want_names(id, at.now, out);
   } else {
     p.attempts.sent_one(at.now, candidates::stagger);
   }
@@ -480,6 +486,7 @@ std::vector<peer_status> node::peers(time_point now) const {
     s.name = p.config.name;
     s.key = p.config.key;
     s.remote = l.remote;
+    s.named = p.config.named;
     s.path_mtu = l.path.mtu().size();
     s.times = l.path.times();
     s.lan_mtu = p.lan_mtu;

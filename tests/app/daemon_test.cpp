@@ -405,10 +405,10 @@ TEST_CASE("daemon: the node holds no right and no descriptor but its own") {
     int others = 0;
     for (const auto& kind : kinds) {
       CAPTURE(kind.first);
-      CHECK(kind.first.starts_with("anon_inode:"));  // epoll, timer, event
+      CHECK(kind.first.starts_with("anon_inode:"));  // epoll, event, a timer of the loop; ours, to set and to watch
       others += kind.second;
     }
-    CHECK(others <= 3);
+    CHECK(others <= 5);
     send_stop(node.channel());
     CHECK(node.end() == "exit 0");
   });
