@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "beyond_reload.hpp"
 #include "gateway_watch.hpp"
 #include "make_node_setup.hpp"
+#include "open_underlay.hpp"
 #include "privileges.hpp"
 #include "reconciler.hpp"
 #include "resolver.hpp"
@@ -33,8 +35,6 @@
 #include <exception>
 #include <iostream>
 #include <optional>
-#include <thread>
-#include <tuple>
 #include <utility>
 
 namespace lanloom::app {
@@ -51,7 +51,6 @@ constexpr std::chrono::milliseconds network_settles{500};
 constexpr std::chrono::seconds network_pause{5};
 constexpr std::chrono::seconds deaths_window{10};
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGQUIT};
-constexpr std::chrono::seconds predecessor_patience{2};
 constexpr std::string_view default_group = "lanloom";  // hosts without it need no warning
 
 std::string host_name() {
@@ -87,30 +86,6 @@ void add_ending_signal(asio::signal_set& to, int s) {
   if (::sigaction(s, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) to.add(s);
 }
 
-// The node of a keeper that was killed may hold a port or socket for a moment.
-template <class Open>
-auto open_when_free(bool adopts, Open open) {
-  const time_point deadline = os::monotonic_now() + (adopts ? duration(predecessor_patience) : duration::zero());
-  for (;;) {
-    try {
-      return open();
-    } catch (const std::system_error& e) {
-      if (e.code() != std::errc::address_in_use || os::monotonic_now() >= deadline) throw;
-      std::this_thread::sleep_for(std::chrono::milliseconds{5});
-    }
-  }
-}
-
-os::udp_socket open_underlay(const endpoint& listen, bool adopts) {
-  try {
-    return open_when_free(adopts, [&] { return os::udp_socket::open(listen); });
-  } catch (const std::system_error& e) {
-    if (e.code() != std::errc::address_in_use) throw;
-    throw setup_error(std::string(e.what()) +
-                      "; another program or instance has that port: choose another [node] listen, or stop it");
-  }
-}
-
 std::string ready_line(const config& c) {
   const auto counted = [](std::size_t n, const char* one, const char* many) {
     return std::to_string(n) + " " + (n == 1 ? one : many);
@@ -118,30 +93,6 @@ std::string ready_line(const config& c) {
   std::string line = c.bridge.name;
   if (!c.netns.empty()) line += ", " + counted(c.netns.size(), "namespace", "namespaces");
   return line + ", " + counted(c.peers.size(), "peer", "peers");
-}
-
-// The first table whose change needs a restart; nothing when a reload can do it all.
-std::optional<std::string> beyond_reload(const config& before, const config& now) {
-  const auto& [a, b] = std::tie(before, now);
-  const auto node = [](const config& c) {
-    return std::tie(c.node.name, c.node.private_key, c.node.listen, c.node.network, c.node.network_secret,
-                    c.node.cipher);
-  };
-  if (node(a) != node(b)) return "[node]";
-  if (std::tie(a.tap.name, a.tap.mtu) != std::tie(b.tap.name, b.tap.mtu)) return "[tap]";
-  const auto bridge = [](const config& c) { return std::tie(c.bridge.name, c.bridge.create, c.bridge.kind); };
-  if (bridge(a) != bridge(b)) return "[bridge] name, create or kind";
-  const auto same = [](const peer_config& x, const peer_config& y) {
-    return std::tie(x.name, x.public_key, x.endpoints, x.preshared_key, x.keepalive) ==
-           std::tie(y.name, y.public_key, y.endpoints, y.preshared_key, y.keepalive);
-  };
-  if (!std::equal(a.peers.begin(), a.peers.end(), b.peers.begin(), b.peers.end(), same)) return "[[peer]]";
-  const auto offload = [](const config& c) {
-    return std::tie(c.offload.tap_gso, c.offload.tap_uso, c.offload.udp_gso, c.offload.udp_gro, c.offload.accelerator);
-  };
-  if (offload(a) != offload(b)) return "[offload]";
-  if (a.control_group != b.control_group) return "[control]";
-  return std::nullopt;
 }
 
 std::string joined(const std::vector<std::string>& lines) {
