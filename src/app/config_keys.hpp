@@ -78,9 +78,9 @@ inline constexpr std::array config_keys{
     config_key{"nat.forward", "address", "an address of this host"},
     config_key{"peer", "name", forms::name},
     config_key{"peer", "public_key", "the 44 characters of base64 that `lanloom pubkey` prints on that host"},
-    config_key{
-        "peer", "endpoint",
-        "a numeric address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\", or a list of them"},
+    config_key{"peer", "endpoint",
+               "an address or host name with a port, such as \"192.168.50.5:4780\", \"[2001:db8::5]:4780\" or "
+               "\"beta.example.org:4780\", or a list of them"},
     config_key{"peer", "preshared_key", forms::key_file},
     config_key{"peer", "keepalive", "seconds from 0 (off) to 3600"},
     config_key{"offload", "tap_gso", forms::offload},

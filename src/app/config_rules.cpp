@@ -188,7 +188,7 @@ class rule_book {
   void peers() {
     owners<std::string> names;
     owners<crypto::public_key> keys;
-    owners<endpoint> endpoints;
+    owners<std::string> endpoints;
     for (std::size_t i = 0; i < c_.peers.size(); ++i) {
       const auto& p = c_.peers[i];
       const auto path = indexed("peer", i);
@@ -201,8 +201,9 @@ class rule_book {
       for (std::size_t k = 0; k < p.endpoints.size(); ++k) {
         const auto& e = p.endpoints[k];
         const auto at = indexed(path + ".endpoint", k);
-        claim(endpoints, e, at, who, "the endpoint " + to_string(e), "every host has its own: correct one of them");
-        remote(e, at);
+        claim(endpoints, to_string(e), at, who, "the endpoint " + to_string(e),
+              "every host has its own: correct one of them");
+        if (e.name.empty()) remote(e.at, at);
       }
     }
   }

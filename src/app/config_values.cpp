@@ -47,6 +47,29 @@ bool looks_like_a_name(std::string_view text) noexcept {
          std::any_of(host.begin(), host.end(), [](char c) { return (c < '0' || c > '9') && c != '.'; });
 }
 
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
+// Labels of 1 to 63 characters, none beginning or ending with a hyphen; one dot may stand at the end. The last label is
+// no number: "10.5.0.256" is a wrong address and no name.
+bool is_host_name(std::string_view text) noexcept {
+  if (text.ends_with('.')) text.remove_suffix(1);
+  for (;;) {
+    const auto dot = text.find('.');
+    const auto label = text.substr(0, dot);
+    if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
+    if (dot == std::string_view::npos) {
+      return std::any_of(label.begin(), label.end(), [](char c) { return c < '0' || c > '9'; });
+    }
+    text.remove_prefix(dot + 1);
+  }
+}
+
 // IPv4's last address of a subnet; a subnet of one or two addresses has no such thing.
 bool is_broadcast(const ip_prefix& p) noexcept {
   if (p.address.v6 || p.length + 1 >= p.address.bits()) return false;
@@ -73,7 +96,7 @@ std::optional<endpoint> parse_endpoint(std::string_view text, std::string& why) 
     } else if (ip_address::parse(text)) {
       why = "the port is missing";
     } else if (looks_like_a_name(text)) {
-      why = "host names are not built in this version yet";
+      why = "a host name cannot stand here";
     }
     return std::nullopt;
   }
@@ -90,6 +113,10 @@ std::string_view not_in_subnet(const ip_prefix& p) noexcept {
   if (p.length + 1 < p.address.bits() && p.network() == p) return "it is the subnet, not an address in it";
   if (is_broadcast(p)) return "it is the subnet's broadcast address";
   return {};
+}
+
+std::string to_string(const peer_endpoint& e) {
+  return e.name.empty() ? to_string(e.at) : e.name + ":" + std::to_string(e.at.port);
 }
 
 ip_address address_of(const endpoint& e) noexcept {
@@ -137,16 +164,38 @@ std::optional<std::filesystem::path> parse_directory(std::string_view text, std:
 
 std::optional<endpoint> parse_listen(std::string_view text, std::string& why) { return parse_endpoint(text, why); }
 
-std::optional<endpoint> parse_peer_endpoint(std::string_view text, std::string& why) {
-  auto e = parse_endpoint(text, why);
-  if (!e) return std::nullopt;
-  const auto a = address_of(*e);
-  why = not_a_hosts(a);
-  if (a.bytes[0] == 127 && !a.v6) why.clear();
-  if (a.v6 && a == *ip_address::parse("::1")) why.clear();
+std::string_view not_a_peers(const ip_address& a) noexcept {
+  if (a.v6 ? a == *ip_address::parse("::1") : a.bytes[0] == 127) return {};  // on this host, then
   if (a.v6 && a.bytes[0] == 0xfe && (a.bytes[1] & 0xc0) == 0x80)
-    why = "a link-local address says nothing without its interface";
-  return why.empty() ? e : std::nullopt;
+    return "a link-local address says nothing without its interface";
+  return not_a_hosts(a);
+}
+
+std::optional<peer_endpoint> parse_peer_endpoint(std::string_view text, std::string& why) {
+  if (looks_like_a_name(text)) {
+    const auto colon = text.rfind(':');
+    if (colon == std::string_view::npos) {
+      why = "the port is missing";
+      return std::nullopt;
+    }
+    // What is an address but for its port says nothing more than that.
+    const auto port = endpoint::parse("0.0.0.0" + std::string(text.substr(colon)));
+    if (!port || port->port == 0) {
+      why = port ? "port 0 is no port" : "";
+      return std::nullopt;
+    }
+    if (!is_host_name(text.substr(0, colon))) {
+      why = "that is no host name";
+      return std::nullopt;
+    }
+    endpoint e;
+    e.port = port->port;
+    return peer_endpoint{lower_case(text.substr(0, colon)), e};
+  }
+  const auto e = parse_endpoint(text, why);
+  if (!e) return std::nullopt;
+  why = not_a_peers(address_of(*e));
+  return why.empty() ? std::optional(peer_endpoint{{}, *e}) : std::nullopt;
 }
 
 std::optional<socket_address> parse_forward_target(std::string_view text, std::string& why) {

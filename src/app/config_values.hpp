@@ -24,7 +24,9 @@ struct socket_address {
 [[nodiscard]] std::optional<std::filesystem::path> parse_key_path(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<std::filesystem::path> parse_directory(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<endpoint> parse_listen(std::string_view text, std::string& why);
-[[nodiscard]] std::optional<endpoint> parse_peer_endpoint(std::string_view text, std::string& why);
+[[nodiscard]] std::optional<peer_endpoint> parse_peer_endpoint(std::string_view text, std::string& why);
+// Why a peer cannot be at this address; empty if it can.
+[[nodiscard]] std::string_view not_a_peers(const ip_address& a) noexcept;
 [[nodiscard]] std::optional<socket_address> parse_forward_target(std::string_view text, std::string& why);
 [[nodiscard]] std::optional<ip_address> parse_host_address(std::string_view text, std::string& why);
 // A host's address with the length of its subnet.

@@ -12,11 +12,11 @@
 #include <lanloom/os/state_file.hpp>
 #include <lanloom/os/tap.hpp>
 #include <lanloom/os/udp.hpp>
+#include <lanloom/os/wake_timer.hpp>
 
 #include <fcntl.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <nlohmann/json.hpp>
 
 #include <array>
@@ -42,7 +42,7 @@ enum ready : unsigned { udp_is_ready = 1, tap_is_ready = 2 };
 constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
 constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
 
-core::node make_core_node(const node_setup& setup, core::saved_state known, instant at) {
+core::node make_core_node(const node_setup& setup, std::uint16_t port, core::saved_state known, instant at) {
   core::node_config config;
   config.known = std::move(known);
   config.keys = setup.keys.clone();
@@ -53,6 +53,7 @@ core::node make_core_node(const node_setup& setup, core::saved_state known, inst
   config.mtu = setup.mtu;
   for (const auto& mac : setup.own_macs) config.own_macs.push_back({mac});
   config.guard = setup.guard;
+  config.port = port;
   std::vector<core::peer_config> peers;
   for (const auto& p : setup.peers) {
     core::peer_config one;
@@ -61,6 +62,7 @@ core::node make_core_node(const node_setup& setup, core::saved_state known, inst
     if (p.psk) one.psk = p.psk->clone();
     one.remotes = p.remotes;
     one.keepalive = p.keepalive;
+    one.named = p.named;
     peers.push_back(std::move(one));
   }
   return {std::move(config), std::move(peers), crypto::random(), at};
@@ -72,9 +74,9 @@ std::string text_of(const nlohmann::ordered_json& status) {
 }
 
 // Asio closes what it watches.
-int duplicate_of(const os::channel& c) {
-  const int fd = ::fcntl(c.fd(), F_DUPFD_CLOEXEC, 0);
-  if (fd < 0) os::throw_errno("duplicate the channel");
+int duplicate_of(int watched) {
+  const int fd = ::fcntl(watched, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) os::throw_errno("duplicate a descriptor");
   return fd;
 }
 
@@ -131,6 +133,8 @@ class daemon {
   void drain_udp();
   void wait_for_keeper();
   void on_keeper();
+  void on_message(bytes_view message);
+  void wait_for_timer();
   void on_timer();
 
   void end_turn();
@@ -140,6 +144,7 @@ class daemon {
   void send_train(const core::outbox::train& train);
   void write_frames();
   void on_tap_write(const offload& meta, std::errc error);
+  void on_notice(const core::outbox::notice& n);
   void log_notice(const core::outbox::notice& n) const;
   void arm_timer();
   [[nodiscard]] bool may_work() { return node_.may_work(now_); }
@@ -170,7 +175,8 @@ class daemon {
   os::ready_set ready_;
   descriptor traffic_;  // readable while ready_ has something
   descriptor keeper_ready_;
-  asio::steady_timer timer_;
+  os::wake_timer timer_;
+  descriptor timer_ready_;
   time_point armed_for_ = time_point::max();
   int status_ = 0;
   control_server control_;
@@ -184,14 +190,14 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       udp_(std::move(descriptors.udp)),
       started_(os::monotonic_now()),
       memory_(std::move(descriptors.state)),
-      node_(make_core_node(setup_, memory_.found(), {started_, os::wall_now()})),
+      node_(make_core_node(setup_, udp_.local().port, memory_.found(), {started_, os::wall_now()})),
       out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
       frame_room_(frame_headroom + os::tap::max_frame + 1),
       gate_(setup_.peers.size()),
       ready_({udp_.fd(), tap_.fd()}),
       traffic_(io, ready_.duplicate().release()),
-      keeper_ready_(io, duplicate_of(keeper_)),
-      timer_(io),
+      keeper_ready_(io, duplicate_of(keeper_.fd())),
+      timer_ready_(io, duplicate_of(timer_.fd())),
       control_(io, std::move(descriptors.control), [this](std::string_view path) -> std::optional<std::string> {
         const time_point now = os::monotonic_now();
         if (path == "/v1/status") return text_of(status_json(setup_, node_, started_, now));
@@ -207,6 +213,7 @@ int daemon::run() {
   now_ = os::monotonic_now();
   wait_for_traffic();
   wait_for_keeper();
+  wait_for_timer();
   arm_timer();
   send_ready(keeper_);
   while (!io_.stopped()) {
@@ -330,16 +337,21 @@ void daemon::work() {
 void daemon::arm_timer() {
   time_point next = node_.next_timer();
   if (memory_) next = std::min(next, node_.keep_due());
-  // An earlier wake-up asks again, unless it is overdue: the timer stands still while the host sleeps.
-  if (next == time_point::max() || (next >= armed_for_ && armed_for_ > now_)) return;
+  if (next == time_point::max() || next >= armed_for_) return;  // an earlier wake-up asks again
   armed_for_ = next;
-  timer_.expires_after(std::max(next - os::monotonic_now(), duration::zero()));
-  timer_.async_wait([this](error_code error) {
-    if (!error) on_timer();
+  timer_.set(next);
+}
+
+void daemon::wait_for_timer() {
+  timer_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
+    if (error) return;
+    on_timer();
+    wait_for_timer();
   });
 }
 
 void daemon::on_timer() {
+  timer_.clear();
   armed_for_ = time_point::max();
   now_ = os::monotonic_now();
   node_.on_timer({now_, os::wall_now()}, out_);
@@ -350,7 +362,7 @@ void daemon::carry_out() {
   if (out_.empty()) return;
   send_trains();
   write_frames();
-  for (const auto& n : out_.notices()) log_notice(n);
+  for (const auto& n : out_.notices()) on_notice(n);
   out_.clear();
 }
 
@@ -411,6 +423,11 @@ void daemon::on_tap_write(const offload& meta, std::errc error) {
                setup_.tap, meta.gso == gso_kind::udp ? "UDP" : "TCP");
 }
 
+void daemon::on_notice(const core::outbox::notice& n) {
+  if (n.what == core::outbox::notice::kind::names_wanted) return send_silent(keeper_, n.peer.value);
+  log_notice(n);
+}
+
 void daemon::log_notice(const core::outbox::notice& n) const {
   // A LAN that loops by itself is nobody's notice, and there may be no peers.
   const std::string who = n.peer.value < setup_.peers.size() ? setup_.peers[n.peer.value].name : std::string();
@@ -429,8 +446,15 @@ void daemon::log_notice(const core::outbox::notice& n) const {
       return spdlog::info("{}: moved to {}", who, where);
     case core::outbox::notice::kind::silent:
       return spdlog::warn("{}: silent at {}, trying a new handshake", who, where);
+    case core::outbox::notice::kind::names_wanted:
+      return;
     case core::outbox::notice::kind::mtu_differs:
       return spdlog::warn("{}: its LAN MTU is not our {}; set the same [tap] mtu on all hosts", who, setup_.mtu);
+    case core::outbox::notice::kind::self_encapsulated:
+      return spdlog::warn(
+          "{}: our packets to it come back by the bridge and are dropped, because this host's way to its address leads "
+          "through the overlay. See `ip route get` and that address; correct the route, or the endpoint",
+          who);
     case core::outbox::notice::kind::loop_blocked:
       return spdlog::warn(
           "{}: reached by our LAN as well as by the overlay, a loop; no frame passes between our LAN and any peer "
@@ -462,6 +486,19 @@ void daemon::wait_for_keeper() {
   });
 }
 
+void daemon::on_message(bytes_view message) {
+  if (auto report = read_report(message)) {
+    spdlog::set_level(static_cast<spdlog::level::level_enum>(report->log_level));
+    setup_.host = std::move(*report);
+  } else if (const auto addresses = read_addresses(message); addresses && addresses->first < setup_.peers.size()) {
+    node_.set_candidates({static_cast<std::uint16_t>(addresses->first)}, addresses->second, os::monotonic_now());
+    end_turn();
+  } else if (is_network_change(message)) {
+    node_.on_network_change(os::monotonic_now(), out_);
+    end_turn();
+  }
+}
+
 void daemon::on_keeper() {
   std::array<std::uint8_t, max_keeper_message> room;
   std::size_t size = 0;
@@ -470,12 +507,7 @@ void daemon::on_keeper() {
   const bool over =
       error == os::channel::end_of_file || (error == std::errc{} && is_stop(bytes_view(room).first(size)));
   if (!over) {
-    if (error == std::errc{}) {
-      if (auto report = read_report(bytes_view(room).first(size))) {
-        spdlog::set_level(static_cast<spdlog::level::level_enum>(report->log_level));
-        setup_.host = std::move(*report);
-      }
-    }
+    if (error == std::errc{}) on_message(bytes_view(room).first(size));
     return wait_for_keeper();
   }
   node_.say_bye(os::monotonic_now(), out_);

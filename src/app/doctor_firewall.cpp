@@ -169,7 +169,7 @@ std::string port_cure(const packet_filter& rules, const blocked& b, const std::s
   return nft_insert(b, "udp dport " + port);
 }
 
-// Datagrams from each peer with an endpoint, else from anywhere.
+// Datagrams from each address of a peer, else from anywhere.
 std::vector<packet_kind> datagrams_to_us(const config& c) {
   packet_kind p;
   p.protocol = "udp";
@@ -178,9 +178,10 @@ std::vector<packet_kind> datagrams_to_us(const config& c) {
   os::netlink here;
   for (const auto& peer : c.peers) {
     for (const auto& e : peer.endpoints) {
+      if (!e.name.empty()) continue;
       ip_address a;
-      a.v6 = !e.is_v4();
-      std::copy_n(e.address.begin() + (a.v6 ? 0 : 12), a.bits() / 8U, a.bytes.begin());
+      a.v6 = !e.at.is_v4();
+      std::copy_n(e.at.address.begin() + (a.v6 ? 0 : 12), a.bits() / 8U, a.bytes.begin());
       p.v6 = a.v6;
       p.source = ip_prefix{a, a.bits()};
       p.in.clear();

@@ -44,17 +44,25 @@ std::string turned_away(const json& status) {
   return {};
 }
 
+std::string first_name(const peer_config& p) {
+  const auto is_name = [](const peer_endpoint& e) { return !e.name.empty(); };
+  const auto found = std::find_if(p.endpoints.begin(), p.endpoints.end(), is_name);
+  return found == p.endpoints.end() ? std::string() : found->name;
+}
+
 finding judge_peer(const json& status, const json& p, const config& c,
                    const std::function<bool(const endpoint&)>& routed) {
   const auto name = plain(p.at("name"));
   const auto state = plain(p.at("state"));
-  if (state == "established" || state == "idle") return pass(peer_id, "peer " + name + " is " + state);
+  if (state == "established") return pass(peer_id, "peer " + name + " is " + state);
   const auto in_file = std::find_if(c.peers.begin(), c.peers.end(), [&](const auto& one) { return one.name == name; });
-  const bool has_endpoint = in_file != c.peers.end() && !in_file->endpoints.empty();
+  const auto named = in_file == c.peers.end() ? std::string() : first_name(*in_file);
   const auto said = p.at("endpoint").is_null() ? std::nullopt : endpoint::parse(plain(p.at("endpoint")));
-  if (!said && has_endpoint) {
-    return fail(peer_id, "peer " + name + ": the name of its endpoint cannot be resolved", "getent ahosts NAME");
+  if (!said && !named.empty()) {
+    return fail(peer_id, "peer " + name + ": " + named + " gives no address that can be used",
+                "getent ahosts " + named);
   }
+  if (state == "idle") return pass(peer_id, "peer " + name + " is " + state);
   if (!said) {
     return warn(peer_id, "peer " + name + " has no endpoint here and has not called" + turned_away(status),
                 "on " + name + ": list this host as [[peer]] with an endpoint and our public key, " +

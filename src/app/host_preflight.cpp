@@ -77,8 +77,8 @@ void check_subnets(const config& c, const host_view& kernel, const std::vector<j
   for (const auto& subnet : subnets) {
     for (const auto& peer : c.peers) {
       for (const auto& e : peer.endpoints) {
-        if (!subnet.contains(address_of(e))) continue;
-        throw setup_error("peer " + peer.name + ": its endpoint " + to_string(e) + " lies inside the overlay's " +
+        if (!e.name.empty() || !subnet.contains(address_of(e.at))) continue;  // names: resolver.hpp
+        throw setup_error("peer " + peer.name + ": its endpoint " + to_string(e.at) + " lies inside the overlay's " +
                           to_string(subnet) +
                           ", so its packets would go into the tunnel itself; choose another subnet");
       }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "beyond_reload.hpp"
 #include "gateway_watch.hpp"
 #include "make_node_setup.hpp"
 #include "open_state.hpp"
+#include "open_underlay.hpp"
 #include "open_when_free.hpp"
 #include "privileges.hpp"
 #include "reconciler.hpp"
+#include "resolver.hpp"
 
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
@@ -32,7 +35,6 @@
 #include <exception>
 #include <iostream>
 #include <optional>
-#include <tuple>
 #include <utility>
 
 namespace lanloom::app {
@@ -45,6 +47,8 @@ namespace {
 constexpr std::chrono::seconds stop_deadline{3};
 constexpr std::chrono::milliseconds restart_pause{200};  // from the second death on
 constexpr std::size_t deaths_allowed = 5;
+constexpr std::chrono::milliseconds network_settles{500};
+constexpr std::chrono::seconds network_pause{5};
 constexpr std::chrono::seconds deaths_window{10};
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGQUIT};
 constexpr std::chrono::seconds patience_at_start{5};  // with a gateway that has yet to say where it is
@@ -76,16 +80,6 @@ void add_ending_signal(asio::signal_set& to, int s) {
   if (::sigaction(s, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) to.add(s);
 }
 
-os::udp_socket open_underlay(const endpoint& listen, bool adopts) {
-  try {
-    return open_when_free(adopts, [&] { return os::udp_socket::open(listen); });
-  } catch (const std::system_error& e) {
-    if (e.code() != std::errc::address_in_use) throw;
-    throw setup_error(std::string(e.what()) +
-                      "; another program or instance has that port: choose another [node] listen, or stop it");
-  }
-}
-
 std::string ready_line(const config& c) {
   const auto counted = [](std::size_t n, const char* one, const char* many) {
     return std::to_string(n) + " " + (n == 1 ? one : many);
@@ -93,30 +87,6 @@ std::string ready_line(const config& c) {
   std::string line = c.bridge.name;
   if (!c.netns.empty()) line += ", " + counted(c.netns.size(), "namespace", "namespaces");
   return line + ", " + counted(c.peers.size(), "peer", "peers");
-}
-
-// The first table whose change needs a restart; nothing when a reload can do it all.
-std::optional<std::string> beyond_reload(const config& before, const config& now) {
-  const auto& [a, b] = std::tie(before, now);
-  const auto node = [](const config& c) {
-    return std::tie(c.node.name, c.node.private_key, c.node.listen, c.node.network, c.node.network_secret,
-                    c.node.cipher, c.node.state);
-  };
-  if (node(a) != node(b)) return "[node]";
-  if (std::tie(a.tap.name, a.tap.mtu) != std::tie(b.tap.name, b.tap.mtu)) return "[tap]";
-  const auto bridge = [](const config& c) { return std::tie(c.bridge.name, c.bridge.create, c.bridge.kind); };
-  if (bridge(a) != bridge(b)) return "[bridge] name, create or kind";
-  const auto same = [](const peer_config& x, const peer_config& y) {
-    return std::tie(x.name, x.public_key, x.endpoints, x.preshared_key, x.keepalive) ==
-           std::tie(y.name, y.public_key, y.endpoints, y.preshared_key, y.keepalive);
-  };
-  if (!std::equal(a.peers.begin(), a.peers.end(), b.peers.begin(), b.peers.end(), same)) return "[[peer]]";
-  const auto offload = [](const config& c) {
-    return std::tie(c.offload.tap_gso, c.offload.tap_uso, c.offload.udp_gso, c.offload.udp_gro, c.offload.accelerator);
-  };
-  if (offload(a) != offload(b)) return "[offload]";
-  if (a.control_group != b.control_group) return "[control]";
-  return std::nullopt;
 }
 
 std::string joined(const std::vector<std::string>& lines) {
@@ -146,10 +116,19 @@ class keeper {
         reload_signals_(io_, SIGUSR1),
         children_(io_, SIGCHLD),
         timer_(io_),
+        word_timer_(io_),
+        network_timer_(io_),
         gateways_(io_),
         moved_(moved_gateways(wanted)),
         reconciler_(
-            io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); }) {
+            io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); },
+            [this] { on_network_change(); }),
+        resolver_(
+            io_, config_, identity_, [this] { setup_.forget_secrets(); },
+            [this](std::size_t peer, const core::candidates& found) {
+              setup_.peers[peer].remotes = found;
+              if (channel_) send_addresses(*channel_, peer, found);
+            }) {
     for (const int s : ending_signals) add_ending_signal(signals_, s);
     if (::isatty(STDIN_FILENO) == 1) {
       add_ending_signal(signals_, SIGHUP);
@@ -172,7 +151,9 @@ class keeper {
  private:
   void start_node();
   void wait_for_node();
+  void on_word(bytes_view message);
   void on_node_ended(int status);
+  void on_network_change();
   void wait_for_signal();
   void wait_for_reload();
   void wait_for_child();
@@ -201,13 +182,19 @@ class keeper {
   asio::signal_set reload_signals_;
   asio::signal_set children_;
   asio::steady_timer timer_;
+  asio::steady_timer word_timer_;
+  asio::steady_timer network_timer_;
+  std::optional<time_point> network_told_;
+  bool telling_ = false;
   gateway_watch gateways_;
   std::vector<std::vector<ip_address>> moved_;  // at this start
   reconciler reconciler_;
+  resolver resolver_;
   std::optional<os::channel> channel_;
   std::optional<asio::posix::stream_descriptor> channel_ready_;
   pid_t node_ = 0;
   std::deque<time_point> deaths_;
+  bool ready_ = false;  // this node
   bool announced_ = false;
   bool stopping_ = false;
   bool replacing_ = false;  // the node ends so that another one takes its place
@@ -222,6 +209,7 @@ int keeper::run(node_descriptors descriptors, const offload_setup& offloads, boo
   if (!stopping_) {
     start_node();
     reconciler_.start();
+    resolver_.start();
     if (unproven) watch(moved_, [this] { end_cut_off(); });
   }
   io_.run();
@@ -242,6 +230,7 @@ void keeper::start_node() {
     ::_exit(run_node(std::move(theirs), identity_, self));
   }
   node_ = child;
+  ready_ = false;
   spdlog::debug("the node is process {}", child);
   theirs.close();
   channel_.emplace(std::move(ours));
@@ -263,17 +252,28 @@ void keeper::wait_for_node() {
     std::array<std::uint8_t, 64> room;
     std::size_t size = 0;
     std::vector<os::unique_fd> passed;
-    if (channel_->receive(room, size, passed) != std::errc{} || !is_ready(bytes_view(room).first(size))) return;
-    os::notify_service_manager("READY=1");
-    if (!announced_) {
-      announced_ = true;
-      const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(os::monotonic_now() - started_);
-      std::cout << setup_.instance << ": ready in " << took.count() << " ms: " << ready_line(config_) << std::endl;
-      for (const auto& line : failures(diagnose(config_, occasion::starting))) spdlog::error("{}", line);
-    } else {
-      spdlog::info("the node is back");
-    }
+    const std::errc failed = channel_->receive(room, size, passed);
+    if (failed == os::channel::end_of_file) return;
+    if (failed == std::errc{}) on_word(bytes_view(room).first(size));
+    word_timer_.expires_after(resolver::pace);  // a node that talks without end is heard no more often
+    word_timer_.async_wait([this](error_code ended) {
+      if (!ended && channel_) wait_for_node();
+    });
   });
+}
+
+void keeper::on_word(bytes_view message) {
+  if (const auto peer = read_silent(message)) return resolver_.look_again(*peer);
+  if (!is_ready(message) || std::exchange(ready_, true)) return;
+  os::notify_service_manager("READY=1");
+  if (!announced_) {
+    announced_ = true;
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(os::monotonic_now() - started_);
+    std::cout << setup_.instance << ": ready in " << took.count() << " ms: " << ready_line(config_) << std::endl;
+    for (const auto& line : failures(diagnose(config_, occasion::starting))) spdlog::error("{}", line);
+  } else {
+    spdlog::info("the node is back");
+  }
 }
 
 void keeper::wait_for_child() {
@@ -287,6 +287,7 @@ void keeper::wait_for_child() {
 
 void keeper::on_node_ended(int status) {
   node_ = 0;
+  word_timer_.cancel();
   channel_ready_.reset();
   channel_.reset();
   if (std::exchange(replacing_, false) && !stopping_) return start_node();
@@ -313,6 +314,21 @@ void keeper::on_node_ended(int status) {
   timer_.expires_after(deaths_.size() > 1 ? restart_pause : std::chrono::milliseconds{0});
   timer_.async_wait([this](error_code error) {
     if (!error && !stopping_) start_node();
+  });
+}
+
+// Changes come in crowds, and others may make them without end: the node hears of the last of them, and not often.
+void keeper::on_network_change() {
+  if (std::exchange(telling_, true)) return;
+  const time_point now = os::monotonic_now();
+  const time_point when = std::max(now + network_settles, network_told_ ? *network_told_ + network_pause : now);
+  network_timer_.expires_after(when - now);
+  network_timer_.async_wait([this](error_code error) {
+    telling_ = false;
+    if (error || stopping_) return;
+    network_told_ = os::monotonic_now();
+    if (channel_) send_network_change(*channel_);
+    resolver_.try_failed();
   });
 }
 
@@ -445,6 +461,8 @@ void keeper::report() {
 
 void keeper::stop() {
   stopping_ = true;
+  resolver_.stop();
+  network_timer_.cancel();
   os::notify_service_manager("STOPPING=1");
   if (node_ == 0) return io_.stop();
   send_stop(*channel_);

@@ -76,8 +76,12 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.guard = !c.bridge.uplinks.empty();
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];
-    s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), core::candidates(from.endpoints),
-                       from.keepalive});
+    std::vector<endpoint> addresses;
+    for (const auto& e : from.endpoints) {
+      if (e.name.empty()) addresses.push_back(e.at);
+    }
+    s.peers.push_back({from.name, from.public_key, std::move(keys.preshared_keys[i]), core::candidates(addresses),
+                       from.keepalive, addresses.size() < from.endpoints.size()});
   }
   return s;
 }

@@ -11,7 +11,16 @@ namespace lanloom::app {
 
 namespace {
 
-enum class message_kind : std::uint32_t { start = 1, peer = 2, stop = 3, ready = 4, report = 5 };
+enum class message_kind : std::uint32_t {
+  start = 1,
+  peer = 2,
+  stop = 3,
+  ready = 4,
+  report = 5,
+  addresses = 6,
+  silent = 7,
+  network_change = 8
+};
 
 constexpr std::size_t max_macs = 2050;  // bridge, TAP, and both ends of 1024 veth pairs
 
@@ -53,6 +62,7 @@ struct peer_message {
   std::array<std::uint8_t, 32> psk{};
   bool has_psk = false;
   core::candidates remotes;
+  bool named = false;
   std::int64_t keepalive_seconds = 0;
 };
 
@@ -67,6 +77,17 @@ struct report_message {
   fixed_text<4096> problems;  // lines
 };
 static_assert(sizeof(report_message) <= max_keeper_message);
+
+struct addresses_message {
+  message_kind kind = message_kind::addresses;
+  std::uint32_t peer = 0;
+  core::candidates found;
+};
+
+struct silent_message {
+  message_kind kind = message_kind::silent;
+  std::uint32_t peer = 0;
+};
 
 struct bare_message {
   message_kind kind;
@@ -96,6 +117,16 @@ void receive(os::channel& from, Message& message, message_kind kind, std::vector
 
 void copy_key(std::array<std::uint8_t, 32>& to, const crypto::secret<32>& from) noexcept {
   std::copy(from.view().begin(), from.view().end(), to.begin());
+}
+
+// Nothing when it is of another kind or size.
+template <class Message>
+std::optional<Message> read(bytes_view message) noexcept {
+  Message seen;
+  if (message.size() != sizeof seen) return std::nullopt;
+  const message_kind kind = seen.kind;
+  std::memcpy(&seen, message.data(), sizeof seen);
+  return seen.kind == kind ? std::optional(seen) : std::nullopt;
 }
 
 bool is_kind(bytes_view message, message_kind kind) noexcept {
@@ -138,6 +169,7 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
     message.has_psk = p.psk.has_value();
     if (p.psk) copy_key(message.psk, *p.psk);
     message.remotes = p.remotes;
+    message.named = p.named;
     message.keepalive_seconds = p.keepalive.count();
     send(to, message);
   }
@@ -181,6 +213,7 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
     p.key.bytes = message.key;
     if (message.has_psk) p.psk.emplace(message.psk);
     p.remotes = message.remotes;
+    p.named = message.named;
     p.keepalive = std::chrono::seconds{message.keepalive_seconds};
     crypto::wipe(memory_of(message));
   }
@@ -213,8 +246,37 @@ std::optional<host_report> read_report(bytes_view message) {
   return report;
 }
 
+void send_addresses(os::channel& to, std::size_t peer, const core::candidates& found) noexcept {
+  addresses_message message;
+  message.peer = static_cast<std::uint32_t>(peer);
+  message.found = found;
+  static_cast<void>(to.send(memory_of(message)));
+}
+
+std::optional<std::pair<std::size_t, core::candidates>> read_addresses(bytes_view message) noexcept {
+  const auto seen = read<addresses_message>(message);
+  if (!seen) return std::nullopt;
+  return std::pair{std::size_t{seen->peer}, seen->found};
+}
+
+void send_silent(os::channel& to, std::size_t peer) noexcept {
+  silent_message message;
+  message.peer = static_cast<std::uint32_t>(peer);
+  static_cast<void>(to.send(memory_of(message)));
+}
+
+std::optional<std::size_t> read_silent(bytes_view message) noexcept {
+  const auto seen = read<silent_message>(message);
+  return seen ? std::optional<std::size_t>(seen->peer) : std::nullopt;
+}
+
 void send_stop(os::channel& to) noexcept {
   bare_message message{message_kind::stop};
+  static_cast<void>(to.send(memory_of(message)));
+}
+
+void send_network_change(os::channel& to) noexcept {
+  bare_message message{message_kind::network_change};
   static_cast<void>(to.send(memory_of(message)));
 }
 
@@ -223,6 +285,7 @@ void send_ready(os::channel& to) {
   static_cast<void>(to.send(memory_of(message)));
 }
 
+bool is_network_change(bytes_view message) noexcept { return is_kind(message, message_kind::network_change); }
 bool is_stop(bytes_view message) noexcept { return is_kind(message, message_kind::stop); }
 bool is_ready(bytes_view message) noexcept { return is_kind(message, message_kind::ready); }
 

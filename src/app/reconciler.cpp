@@ -50,12 +50,13 @@ std::string joined(const std::vector<std::string>& lines) {
 }  // namespace
 
 reconciler::reconciler(boost::asio::io_context& io, host& on, plan wanted, std::function<void(os::tap)> on_tap,
-                       std::function<void()> on_change)
+                       std::function<void()> on_change, std::function<void()> on_network)
     : host_(on),
       plan_(std::move(wanted)),
       unheard_(has_unheard(plan_)),
       on_tap_(std::move(on_tap)),
       on_change_(std::move(on_change)),
+      on_network_(std::move(on_network)),
       route_ready_(io, duplicate_of(monitor_.route_fd())),
       nft_ready_(io, duplicate_of(monitor_.nft_fd())),
       timer_(io) {}
@@ -69,7 +70,10 @@ void reconciler::start() {
 void reconciler::watch_route() {
   route_ready_.async_wait(watched::wait_read, [this](error_code error) {
     if (error) return;
-    if (monitor_.drain_route()) look_in(settle_time);
+    if (monitor_.drain_route()) {
+      look_in(settle_time);
+      on_network_();
+    }
     watch_route();
   });
 }

@@ -38,9 +38,10 @@ class reconciler {
   static constexpr std::size_t times_allowed = 3;
   static constexpr std::chrono::minutes window{1};
 
-  // `on_tap` takes the TAP that had to be opened anew; `on_change` hears that corrections() or problems() changed.
+  // `on_tap` takes the TAP that had to be opened anew; `on_change` hears that corrections() or problems() changed;
+  // `on_network` that the kernel told of a change of links, addresses or routes, whoever made it.
   reconciler(boost::asio::io_context& io, host& on, plan wanted, std::function<void(os::tap)> on_tap,
-             std::function<void()> on_change);
+             std::function<void()> on_change, std::function<void()> on_network);
 
   void start();  // the host is as planned by now
   // Looks at once; says what goes on. Throws what makes the pass impossible as a whole.
@@ -70,6 +71,7 @@ class reconciler {
   bool unheard_;               // the plan names what changes without a word of the kernel
   std::function<void(os::tap)> on_tap_;
   std::function<void()> on_change_;
+  std::function<void()> on_network_;
   os::monitor monitor_;
   watched route_ready_;
   watched nft_ready_;

@@ -41,6 +41,7 @@ json hint_for(const core::peer_status& p, const node_setup& setup) {
     }
     return nullptr;
   }
+  if (!p.remote && p.named) return "its name gave no address yet: look it up by getent ahosts, and see the log";
   if (!p.remote) return "has no endpoint here and has not called: check that it lists our endpoint and our public key";
   if (p.unanswered_initiations < 2) return nullptr;
   return "no answer from " + to_string(*p.remote) + " to " + std::to_string(p.unanswered_initiations) +
@@ -71,6 +72,7 @@ json peer_json(const core::peer_status& p, const node_setup& setup) {
   j["tx_frames"] = p.counters.tx_frames;
   j["last_received_seconds"] = p.since_received ? json(seconds(*p.since_received)) : json(nullptr);
   j["lan_mtu"] = p.lan_mtu ? json(*p.lan_mtu) : json(nullptr);
+  j["named"] = p.named;
   j["hint"] = hint_for(p, setup);
   return j;
 }
@@ -265,7 +267,8 @@ std::string fdb_text(const json& f) {
 
 bool all_established(const json& status) {
   for (const json& p : status.at("peers")) {
-    if (!p.at("endpoint").is_null() && p.at("state") != "established") return false;
+    const bool called = !p.at("endpoint").is_null() || p.value("named", false);
+    if (called && p.at("state") != "established") return false;
   }
   return true;
 }

@@ -63,6 +63,8 @@ std::string_view to_string(drop reason) noexcept {
       return "bad_offload";
     case drop::local_destination:
       return "local_destination";
+    case drop::self_encapsulated:
+      return "self_encapsulated";
     case drop::no_session:
       return "no_session";
     case drop::staging_full:

@@ -60,6 +60,8 @@ drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) n
   const auto header = wire::parse_ethernet(frame.bytes);
   if (!header) return drop::short_frame;
   if (const auto end = guard_stops_leaving(frame.bytes, now)) return *end;
+  if (const auto to = own_datagrams_.destination(frame.bytes); to && is_to_peer(*to, now))
+    return drop::self_encapsulated;
   outgoing parsed;
   if (const drop refused = parse_outgoing(frame, max_frame_, parsed); refused != drop::none) return refused;
   if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
@@ -77,6 +79,18 @@ drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) n
     drops_.count(send_frame(peer_id{static_cast<std::uint16_t>(i)}, parsed, false, now, out));
   }
   return drop::none;
+}
+
+// Whether a peer is there, or may be.
+bool lane::is_to_peer(const endpoint& to, time_point now) noexcept {
+  const auto is_there = [&](const link& l) { return l.remote == to || l.elsewhere.has(to); };
+  const auto found = std::find_if(links_.begin(), links_.end(), is_there);
+  if (found == links_.end()) return false;
+  const peer_id peer{static_cast<std::uint16_t>(found - links_.begin())};
+  // While the peer answers these are copies: of a bridge that floods what it sends to an uplink as well.
+  const bool often = encapsulated_ && now - *encapsulated_ < encapsulated_pace;
+  if (!often && !can_send(peer, now) && report({event::kind::encapsulated, peer, {}, to, 0, {}})) encapsulated_ = now;
+  return true;
 }
 
 drop lane::send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept {

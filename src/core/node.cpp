@@ -18,6 +18,7 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
       saved_reserve_(config.known.reserve) {
   static_assert(max_peers <= saved_state::max_peers);
   assert(peers.size() <= max_peers);
+  lane_.set_port(config.port);
   peers_.reserve(peers.size());
   known_.reserve(peers.size());
   for (auto& one : peers) {
@@ -32,6 +33,7 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
     p.notices = notice_burst;
     p.last_notice = at.now;
     p.sent_stamp = sent_;
+    lane_.set_elsewhere(id, p.config.remotes);
     if (!p.config.remotes.empty()) lane_.set_remote(id, p.config.remotes.all().front());
   }
   for (const saved_state::peer& known : config.known.peers) remember(known);
@@ -106,6 +108,8 @@ void node::on_event(const lane::event& e, time_point now, outbox& out) {
       return on_pong(e.peer, e.token, e.from, now, out);
     case lane::event::kind::bye:
       return on_bye(e.peer, e.session, now, out);
+    case lane::event::kind::encapsulated:
+      return say(e.peer, outbox::notice::kind::self_encapsulated, now, out);
     case lane::event::kind::handshake:
       return lane_.drops().count(on_handshake(e.datagram, e.from, now, out));
   }
@@ -266,6 +270,7 @@ void node::established(peer_id id, const endpoint& from, time_point now, outbox&
   lane_.clear_unanswered(id);
   p.lan_mtu = lane_.find(p.sessions.current()->id)->who().lan_mtu;
   p.attempts.stop();
+  p.names_due.reset();
   p.moving.reset();
   p.handshaken = now;
   p.jitter = duration(random_.below(static_cast<std::uint32_t>(duration(retry::live_jitter).count())));
@@ -424,6 +429,7 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   const auto [to, last] = p.config.remotes.at(p.attempts.turn(), lane_.of(id).remote);
   if (last || (live && p.attempts.unanswered() == 0)) {
     p.attempts.sent(at.now, live, random_fraction());
+    want_names(id, at.now, out);
   } else {
     p.attempts.sent_one(at.now, candidates::stagger);
   }
@@ -489,6 +495,7 @@ std::vector<peer_status> node::peers(time_point now) const {
     s.name = p.config.name;
     s.key = p.config.key;
     s.remote = l.remote;
+    s.named = p.config.named;
     s.path_mtu = l.path.mtu().size();
     s.times = l.path.times();
     s.lan_mtu = p.lan_mtu;

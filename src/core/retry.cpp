@@ -27,6 +27,10 @@ void retry::ask(time_point now, bool live) noexcept {
   }
 }
 
+void retry::hurry(time_point when) noexcept {
+  if (due_) due_ = std::min(*due_, sent_ ? std::max(when, *sent_ + duration(steps.front())) : when);
+}
+
 void retry::sent(time_point now, bool live, double random) noexcept {
   sent_ = now;
   if (live) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/netlink.h>
 #include <linux/securebits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -128,7 +129,8 @@ namespace {
 
 class filter {
  public:
-  filter() : context_(::seccomp_init(SCMP_ACT_KILL_PROCESS), ::seccomp_release) {
+  // `otherwise`: what becomes of a call that is not listed.
+  explicit filter(std::uint32_t otherwise) : context_(::seccomp_init(otherwise), ::seccomp_release) {
     if (!context_) throw_errno("make the system call filter", ENOMEM);
     // Also for the other calling conventions of this processor (32 bit).
     verify(::seccomp_attr_set(context_.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS));
@@ -193,13 +195,71 @@ void allow_memory_and_end(filter& f) {
   f.allow_when(SCMP_SYS(tgkill), {equals(0, static_cast<std::uint64_t>(::getpid()))});
 }
 
+// What getaddrinfo needs with whatever modules the host's nsswitch.conf names: their libraries, files, sockets.
+void allow_lookup(filter& f) {
+  for (const int call : {SCMP_SYS(connect),
+                         SCMP_SYS(bind),
+                         SCMP_SYS(readlink),
+                         SCMP_SYS(readlinkat),
+                         SCMP_SYS(stat),
+                         SCMP_SYS(lstat),
+                         SCMP_SYS(newfstatat),
+                         SCMP_SYS(statx),
+                         SCMP_SYS(access),
+                         SCMP_SYS(faccessat),
+                         SCMP_SYS(faccessat2),
+                         SCMP_SYS(getdents64),
+                         SCMP_SYS(uname),
+                         SCMP_SYS(sysinfo),
+                         SCMP_SYS(getuid),
+                         SCMP_SYS(geteuid),
+                         SCMP_SYS(getgid),
+                         SCMP_SYS(getegid),
+                         SCMP_SYS(mmap),
+                         SCMP_SYS(mprotect),
+                         SCMP_SYS(setsockopt),
+                         SCMP_SYS(getsockopt),
+                         SCMP_SYS(ioctl),
+                         SCMP_SYS(dup),
+                         SCMP_SYS(pipe2),
+                         SCMP_SYS(epoll_create1),
+                         SCMP_SYS(eventfd2),
+                         SCMP_SYS(timerfd_create),
+                         SCMP_SYS(rt_sigaction),
+                         SCMP_SYS(sched_getaffinity),
+                         SCMP_SYS(clock_nanosleep),
+                         SCMP_SYS(clock_getres)})
+    f.allow(call);
+  constexpr auto changes = static_cast<unsigned>(O_ACCMODE | O_CREAT | O_TRUNC);
+  f.allow_when(SCMP_SYS(open), {lacks(1, changes)});
+  f.allow_when(SCMP_SYS(openat), {lacks(2, changes)});
+  for (const int command : {F_DUPFD, F_GETLK, F_SETLK, F_SETLKW})
+    f.allow_when(SCMP_SYS(fcntl), {equals_int(1, command)});
+  for (const int family : {AF_UNIX, AF_INET, AF_INET6}) {
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM})
+      f.allow_when(SCMP_SYS(socket),
+                   {equals_int(0, family), {1, SCMP_CMP_MASKED_EQ, 0xf, static_cast<unsigned>(type)}});
+  }
+  f.allow_when(SCMP_SYS(socket), {equals_int(0, AF_NETLINK), equals_int(2, NETLINK_ROUTE)});
+}
+
 }  // namespace
+
+void apply_lookup_seccomp() {
+  if (!hardened_build) return;
+  filter f(SCMP_ACT_ERRNO(EPERM));  // a module that wants more goes without, and the others are asked
+  allow_traffic(f);
+  allow_event_loop(f);
+  allow_memory_and_end(f);
+  allow_lookup(f);
+  f.load();
+}
 
 void apply_seccomp() {
   if (!hardened_build) return;
   // Local time in a log line reads the time zone file once; later there is no open.
   ::tzset();
-  filter f;
+  filter f(SCMP_ACT_KILL_PROCESS);
   allow_traffic(f);
   allow_event_loop(f);
   allow_memory_and_end(f);

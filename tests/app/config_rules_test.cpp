@@ -41,6 +41,9 @@ TEST_CASE("things that are there twice") {
       {peer("b", beta_key, "endpoint = [\"192.0.2.1:1\", \"[2001:db8::1]:1\", \"192.0.2.1:1\"]\n"),
        "lan.toml:6:47: the endpoint 192.0.2.1:1 is that of peer `b` already (line 6); every host has its own: correct "
        "one of them"},
+      {peer("b", beta_key, "endpoint = \"h.example:1\"\n") + peer("c", gamma_key, "endpoint = \"H.Example:1\"\n"),
+       "lan.toml:10:12: the endpoint h.example:1 is that of peer `b` already (line 6); every host has its own: correct "
+       "one of them"},
       {on_router("[nat]\nmasquerade = [\"10.5.0.0/16\", \"10.5.0.0/16\"]\n"),
        "lan.toml:9:30: the subnet 10.5.0.0/16 is that of an entry of `masquerade` already (line 9); keep one of them"},
       {on_router("[nat]\nmasquerade = [\"10.5.0.0/16\"]\nsnat = [{ source = \"10.5.0.0/16\", to = \"192.0.2.1\" }]\n"),
@@ -164,7 +167,7 @@ TEST_CASE("address translation") {
       {forward("{ protocol = \"sctp\", port = 65536, to = \"ns1:80\" }"),
        "lan.toml:9:25: `protocol` cannot be `sctp`; write \"tcp\" or \"udp\"\n"
        "lan.toml:9:40: `port` cannot be `65536`; write a port from 1 to 65535\n"
-       "lan.toml:9:52: `to` cannot be `ns1:80`: host names are not built in this version yet; write a numeric address "
+       "lan.toml:9:52: `to` cannot be `ns1:80`: a host name cannot stand here; write a numeric address "
        "and port, such as "
        "\"10.5.0.11:8765\""},
       {on_router("[nat]\nsnat = [{ source = \"10.6.0.0/16\", to = \"2001:db8::1\" }]\n"),

@@ -277,10 +277,6 @@ TEST_CASE("parts of the file format that this version does not have") {
       {"[tap]\nmtu = \"path\"\n",
        "lan.toml:4:7: `mtu` = \"path\" is not built in this version yet; write an integer from 1280 to 9216, or remove "
        "it"},
-      {peer("b", beta_key, "endpoint = \"beta.example.org:4780\"\n"),
-       "lan.toml:6:12: `endpoint` cannot be `beta.example.org:4780`: host names are not built in this version yet; "
-       "write a numeric "
-       "address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\", or a list of them"},
   });
 }
 
@@ -315,9 +311,10 @@ TEST_CASE("values") {
       "write a list of addresses with the length of their subnet, such as [\"10.5.0.1/16\", \"fd00:5::1/64\"]";
   const std::string listen_form = "write a numeric address and port, such as \"[::]:4780\" or \"192.168.50.6:4780\"";
   const std::string endpoint_form =
-      "write a numeric address and port, such as \"192.168.50.5:4780\" or \"[2001:db8::5]:4780\", or a list of them";
+      "write an address or host name with a port, such as \"192.168.50.5:4780\", \"[2001:db8::5]:4780\" or "
+      "\"beta.example.org:4780\", or a list of them";
   const auto endpoint_of = [](const char* text) {
-    return peer("b", beta_key, "endpoint = \"" + std::string(text) + "\"\n");
+    return peer("b", beta_key, "endpoint = [\"" + std::string(text) + "\"]\n");
   };
   check_all({
       {"name = \"two words\"\n", "lan.toml:3:8: `name` cannot be `two words`; " + name_form},
@@ -375,7 +372,7 @@ TEST_CASE("values") {
        "lan.toml:5:14: `public_key` cannot be this text: it is a point of low order, which is nobody's key; " +
            key_form},
       {endpoint_of("2001:db8::1:4780"),
-       "lan.toml:6:12: `endpoint` cannot be `2001:db8::1:4780`: an IPv6 address stands in brackets, its port after "
+       "lan.toml:6:13: `endpoint` cannot be `2001:db8::1:4780`: an IPv6 address stands in brackets, its port after "
        "them; " +
            endpoint_form},
       {"[bridge]\naddresses = [\"10.5.255.255/16\"]\n",
@@ -386,15 +383,27 @@ TEST_CASE("values") {
            addresses_form},
       {"[bridge]\naddresses = [\"10.5.0.255/31\", \"10.6.0.255/32\", \"fd00::ffff/112\"]\n", ""},
       {endpoint_of("0.0.0.0:4780"),
-       "lan.toml:6:12: `endpoint` cannot be `0.0.0.0:4780`: it is the unspecified address; " + endpoint_form},
+       "lan.toml:6:13: `endpoint` cannot be `0.0.0.0:4780`: it is the unspecified address; " + endpoint_form},
       {endpoint_of("[fe80::1]:4780"),
-       "lan.toml:6:12: `endpoint` cannot be `[fe80::1]:4780`: a link-local address says nothing without its "
+       "lan.toml:6:13: `endpoint` cannot be `[fe80::1]:4780`: a link-local address says nothing without its "
        "interface; " +
            endpoint_form},
       {peer("b", beta_key, "endpoint = [\"192.0.2.1:1\", \"192.0.2.2\"]\n"),
        "lan.toml:6:28: `endpoint` cannot be `192.0.2.2`: the port is missing; " + endpoint_form},
       {peer("b", beta_key, "endpoint = 4780\n"), "lan.toml:6:12: `endpoint` is an integer; " + endpoint_form},
-      {endpoint_of("192.0.2.1:65536"), "lan.toml:6:12: `endpoint` cannot be `192.0.2.1:65536`; " + endpoint_form},
+      {endpoint_of("beta.example.org:4780"), ""},
+      {endpoint_of("BETA:1\", \"xn--bta-hoa.example.:65535\", \"b_1.2b:1\", \"192.0.2.1:1"), ""},
+      {endpoint_of("beta.example.org"),
+       "lan.toml:6:13: `endpoint` cannot be `beta.example.org`: the port is missing; " + endpoint_form},
+      {endpoint_of("beta.example.org:0"),
+       "lan.toml:6:13: `endpoint` cannot be `beta.example.org:0`: port 0 is no port; " + endpoint_form},
+      {endpoint_of("beta.example.org:x"), "lan.toml:6:13: `endpoint` cannot be `beta.example.org:x`; " + endpoint_form},
+      {endpoint_of("a..b:1"), "lan.toml:6:13: `endpoint` cannot be `a..b:1`: that is no host name; " + endpoint_form},
+      {endpoint_of("a-.b:1"), "lan.toml:6:13: `endpoint` cannot be `a-.b:1`: that is no host name; " + endpoint_form},
+      {endpoint_of("a.1:1"), "lan.toml:6:13: `endpoint` cannot be `a.1:1`: that is no host name; " + endpoint_form},
+      {endpoint_of("10.5.0.256:1"), "lan.toml:6:13: `endpoint` cannot be `10.5.0.256:1`; " + endpoint_form},
+      {endpoint_of("a b:1"), "lan.toml:6:13: `endpoint` cannot be `a b:1`; " + endpoint_form},
+      {endpoint_of("192.0.2.1:65536"), "lan.toml:6:13: `endpoint` cannot be `192.0.2.1:65536`; " + endpoint_form},
       {peer("b", beta_key, "keepalive = -1\n"),
        "lan.toml:6:13: `keepalive` cannot be `-1`; write seconds from 0 (off) to 3600"},
       {"[log]\nlevel = \"loud\"\n",

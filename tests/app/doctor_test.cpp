@@ -193,7 +193,13 @@ TEST_CASE("a peer that does not answer gets a reason") {
   const auto far = judged("unreachable", "192.168.50.5:4780", "", false);
   CHECK(far.what == "peer beta: this host has no route to 192.168.50.5");
   CHECK(far.cure == "ip route get 192.168.50.5");
-  CHECK(judged("handshaking", "").what == "peer beta: the name of its endpoint cannot be resolved");
+  CHECK(judged("handshaking", "").what == "peer beta has no endpoint here and has not called");
+  auto named = alpha();
+  named.peers.at(0).endpoints = {{"beta.example", {}}};
+  const auto found = judge_peers(status_with("idle", "", ""), named, [](const auto&) { return true; });
+  CHECK(found.at(0).result == finding::verdict::fail);
+  CHECK(found.at(0).what == "peer beta: beta.example gives no address that can be used");
+  CHECK(found.at(0).cure == "getent ahosts beta.example");
 }
 
 TEST_CASE("the device of TAPs, missing and there") {

@@ -212,7 +212,7 @@ TEST_CASE("an overlay must not cover a peer's endpoint") {
            "peer beta: its endpoint [fd00:5::9]:4780 lies inside the overlay's fd00:5::/64, so its packets would go "
            "into the tunnel itself; choose another subnet"}}) {
       auto c = example("lan", text);
-      c.peers.at(0).endpoints = {*lanloom::endpoint::parse(endpoint)};
+      c.peers.at(0).endpoints = {{"", *lanloom::endpoint::parse(endpoint)}};
       CHECK(refusal([&, p = make_plan(c, example_key(), facts_of(c))] {
               host("lan", run_directory).preflight(p, c, {});
             }) == sentence);

@@ -66,6 +66,9 @@ node_setup full_setup() {
   s.guard = true;
   s.own_macs = {{2, 0, 0, 0, 0, 1}, {0xfe, 0, 0, 0, 0, 2}};
   s.peers[0].psk = secret_of(0x44);
+  s.peers[0].remotes =
+      core::candidates(std::vector{*endpoint::parse("[2001:db8::5]:1"), endpoint::v4({192, 168, 50, 5}, 2)});
+  s.peers[0].named = true;
   node_setup::peer silent;
   silent.name = std::string(64, 'n');
   silent.key = keys_of(3).public_half;
@@ -110,6 +113,8 @@ TEST_CASE("node_channel: a set-up arrives whole: names, keys, secrets, peers and
   CHECK(got.peers[1].name == std::string(64, 'n'));
   CHECK(got.peers[1].key == sent.peers[1].key);
   CHECK(!got.peers[1].psk);
+  CHECK(got.peers[0].named);
+  CHECK_FALSE(got.peers[1].named);
   CHECK(got.peers[1].remotes.empty());
   CHECK(got.peers[1].keepalive == std::chrono::seconds{0});
   CHECK(mark_of(descriptors.tap) == 't');
@@ -319,4 +324,47 @@ TEST_CASE("node_channel: a node that is gone is an error for the set-up and none
   const marked_descriptors marked;
   CHECK_THROWS_AS(send_setup(keeper, full_setup(), marked.given), std::system_error);
   send_stop(keeper);
+}
+
+TEST_CASE("node_channel: addresses to the node, and a silent peer to the keeper; nothing else is taken for either") {
+  auto [keeper, node] = os::make_channel();
+  std::array<std::uint8_t, max_keeper_message> room{};
+  const auto receive = [&](os::channel& at) {
+    std::size_t size = 0;
+    std::vector<os::unique_fd> passed;
+    REQUIRE(at.receive(room, size, passed) == std::errc{});
+    return bytes_view(room).first(size);
+  };
+  const core::candidates found(std::vector{endpoint::v4({192, 0, 2, 1}, 7), *endpoint::parse("[2001:db8::1]:7")});
+  send_addresses(keeper, 1023, found);
+  const auto message = receive(node);
+  const auto addresses = read_addresses(message);
+  REQUIRE(addresses);
+  CHECK(addresses->first == 1023);
+  CHECK(addresses->second == found);
+  CHECK_FALSE(read_silent(message));
+  CHECK_FALSE(is_stop(message));
+  CHECK_FALSE(read_report(message));
+  for (std::size_t size = 0; size < message.size(); ++size) CHECK_FALSE(read_addresses(message.first(size)));
+
+  send_silent(node, 77);
+  const auto word = receive(keeper);
+  CHECK(read_silent(word) == std::size_t{77});
+  CHECK_FALSE(is_ready(word));
+  CHECK_FALSE(read_addresses(word));
+  std::vector<std::uint8_t> other(word.begin(), word.end());
+  for (std::size_t size = 0; size < other.size(); ++size) CHECK_FALSE(read_silent(bytes_view(other).first(size)));
+  other.push_back(0);
+  CHECK_FALSE(read_silent(other));
+  send_ready(node);
+  CHECK_FALSE(read_silent(receive(keeper)));
+}
+
+TEST_CASE("node_channel: a set-up can be rid of its secrets") {
+  node_setup s = full_setup();
+  s.forget_secrets();
+  const auto& left = s.keys.secret_half.view();
+  CHECK(std::all_of(left.begin(), left.end(), [](std::uint8_t b) { return b == 0; }));
+  CHECK_FALSE(s.network_secret);
+  for (const auto& p : s.peers) CHECK_FALSE(p.psk);
 }

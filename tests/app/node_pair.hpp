@@ -55,6 +55,7 @@ inline std::unique_ptr<core::node> make_node(const node_setup& s, instant at) {
     one.key = p.key;
     one.remotes = p.remotes;
     one.keepalive = p.keepalive;
+    one.named = p.named;
     peers.push_back(std::move(one));
   }
   return std::make_unique<core::node>(std::move(config), std::move(peers), crypto::random(7), at);

@@ -225,6 +225,8 @@ TEST_CASE("status: all are established when every peer with an endpoint is") {
   const json up{{"endpoint", "192.0.2.1:1"}, {"state", "established"}};
   const json trying{{"endpoint", "192.0.2.2:1"}, {"state", "handshaking"}};
   const json calls_us{{"endpoint", nullptr}, {"state", "idle"}};
+  const json nameless{{"endpoint", nullptr}, {"state", "idle"}, {"named", true}};
+  CHECK(!all_established(with(json::array({up, nameless}))));
   CHECK(all_established(with(json::array())));
   CHECK(all_established(with(json::array({up, calls_us}))));
   CHECK(!all_established(with(json::array({up, trying}))));

@@ -57,7 +57,8 @@ struct member {
 
 // a calls b; b does not call.
 struct couple {
-  explicit couple(std::uint8_t suites_of_b = 1, std::chrono::seconds keepalive = 0s, const candidates& of_b = at_b) {
+  explicit couple(std::uint8_t suites_of_b = 1, std::chrono::seconds keepalive = 0s, const candidates& of_b = at_b,
+                  bool named = false) {
     crypto::initialise();
     crypto::random source(5);
     auto keys_a = crypto::make_key_pair(source);
@@ -67,8 +68,9 @@ struct couple {
     const auto make = [&](crypto::key_pair&& own, std::uint8_t suites, const crypto::public_key& other,
                           const candidates& remotes, std::uint64_t seed) {
       node_config config{std::move(own), "lan", std::nullopt, suites, 1500, {}};
+      config.port = 4780;
       std::vector<peer_config> peers;
-      peers.push_back({"other", other, std::nullopt, remotes, keepalive});
+      peers.push_back({"other", other, std::nullopt, remotes, keepalive, named});
       return std::make_unique<node>(std::move(config), std::move(peers), crypto::random(seed), start);
     };
     a.n = make(std::move(keys_a), 1, b.key, of_b, 1);
@@ -489,6 +491,218 @@ TEST_CASE("node: of a peer that lives at one of its addresses only that one is c
   CHECK(later[3].to == also_b);
   CHECK(later[4].to == at_b);
   CHECK(later[4].at - later[3].at >= 5s);
+}
+
+namespace {
+// When the node asks for its peer's names, until `end`.
+std::vector<duration> asks(member& m, duration end) {
+  std::vector<duration> all;
+  while (m.n->next_timer() <= start.now + end) {
+    const instant at = after(std::max(m.n->next_timer() - start.now, duration(0)));
+    m.n->on_timer(at, m.out);
+    for (const auto& n : m.out.notices()) {
+      if (n.what == outbox::notice::kind::names_wanted) all.push_back(at.now - start.now);
+    }
+    m.out.clear();
+  }
+  return all;
+}
+}  // namespace
+
+TEST_CASE("node: names of a silent peer are asked for after two attempts, then ever more seldom") {
+  for (const bool named : {false, true}) {
+    couple c(1, 25s, at_b, named);
+    const auto all = asks(c.a, 1h);
+    if (!named) {
+      CHECK(all.empty());
+      continue;
+    }
+    REQUIRE(all.size() >= 14);
+    CHECK(all.size() <= 16);
+    CHECK(all[0] > 187ms);
+    CHECK(all[0] <= 250ms);
+    const std::array<duration, 6> gaps{30s, 60s, 120s, 240s, 300s, 300s};
+    for (std::size_t k = 0; k < gaps.size(); ++k) {
+      CHECK(all[k + 1] - all[k] >= gaps[k]);
+      CHECK(all[k + 1] - all[k] <= gaps[k] + 15s);  // with an attempt
+    }
+  }
+}
+
+TEST_CASE("node: names are not asked for while the peer answers, and early again when it falls silent") {
+  couple c(1, 25s, at_b, true);
+  c.establish();
+  CHECK(asks(c.a, 119s).empty());
+  const auto all = asks(c.a, 10min);  // from 125 s on, when it is sent to, it is called for new keys
+  REQUIRE(all.size() >= 2);
+  CHECK(all[0] >= 130s);
+  CHECK(all[0] <= 130s + 333ms);
+  CHECK(all[1] - all[0] <= 45s);
+}
+
+TEST_CASE("node: a peer with a name and no address is called as soon as there is one") {
+  couple c(1, 0s, {}, true);
+  CHECK(c.a.n->next_timer() == time_point::max());
+  CHECK(c.a.status().named);
+  c.a.n->set_candidates({}, three, start.now);
+  CHECK(c.a.n->next_timer() == start.now);
+  const auto sent = calls(c.a, 500ms);
+  REQUIRE(sent.size() == 3);
+  for (std::size_t k = 0; k < 3; ++k) CHECK(sent[k].to == three.all()[k]);
+}
+
+TEST_CASE("node: other addresses of a silent peer are called at once, and those it only was looked for at no more") {
+  couple c(1, 25s, at_b, true);
+  CHECK(calls(c.a, 1min).size() > 5);
+  c.a.n->set_candidates({}, at_b, start.now + 1min);  // nothing new
+  CHECK(c.a.n->next_timer() > start.now + 1min);
+  c.a.n->set_candidates({}, {}, start.now + 1min);
+  CHECK(c.a.n->next_timer() > start.now + 1min);
+  c.a.n->set_candidates({}, candidates(std::vector<endpoint>{at_b6, also_b}), start.now + 1min);
+  CHECK(c.a.n->next_timer() == start.now + 1min);
+  const auto sent = calls(c.a, 1min + 250ms);
+  REQUIRE(sent.size() == 2);
+  CHECK(sent[0].at == 1min);
+  CHECK(sent[0].to == at_b6);
+  CHECK(sent[1].to == also_b);
+}
+
+TEST_CASE("node: other addresses of a peer that answers change nothing until it falls silent") {
+  couple c(1, 25s, at_b, true);
+  c.establish();
+  c.a.n->set_candidates({}, candidates(std::vector<endpoint>{at_b6, also_b}), start.now);
+  CHECK(calls(c.a, 119s).empty());
+  CHECK(c.a.status(after(119s)).remote == at_b);
+  const auto later = calls(c.a, 132s);
+  REQUIRE(later.size() == 4);  // for new keys, where it lives; then there first, and at the others
+  CHECK(later[0].to == at_b);
+  CHECK(later[1].to == at_b);
+  CHECK(later[2].to == at_b6);
+  CHECK(later[3].to == also_b);
+}
+
+TEST_CASE("node: another network: a peer that lives hears from us at once, and a silent one is called at once") {
+  const auto changes = [](member& m, duration at) {
+    m.n->on_network_change(start.now + at, m.out);
+    return m.datagrams();
+  };
+  couple live(1, 25s);
+  live.establish();
+  const auto keepalive = changes(live.a, 3s);
+  REQUIRE(keepalive.size() == 1);
+  CHECK(keepalive[0].size() == wire::data_overhead);
+  CHECK(calls(live.a, 20s).empty());
+
+  couple idle(1, 0s);
+  idle.establish();
+  CHECK(changes(idle.a, 9s).size() == 1);  // it was in use a moment ago
+  CHECK(changes(idle.a, 19s).empty());     // a link without keepalives and traffic stays silent
+
+  couple waiting(1, 25s);
+  CHECK(calls(waiting.a, 1min).size() > 5);
+  duration due = waiting.a.n->next_timer() - start.now;
+  for (duration now = 1min; due - now < 2s; due = waiting.a.n->next_timer() - start.now) {
+    now = due;
+    CHECK(calls(waiting.a, now).size() == 1);
+  }
+  CHECK(changes(waiting.a, due - 1s).empty());
+  CHECK(waiting.a.n->next_timer() == start.now + due - 1s);
+  CHECK(calls(waiting.a, due - 1s).size() == 1);
+  changes(waiting.a, due - 1s + 1ms);  // again: not within the shortest step
+  CHECK(waiting.a.n->next_timer() >= start.now + due - 1s + 250ms);
+
+  couple silent(1, 25s);
+  silent.establish();
+  bytes frame(frame_headroom + 60);
+  frame[frame_headroom + 5] = 4;
+  frame[frame_headroom + 11] = 2;
+  silent.a.n->on_frame({bytes_span(frame).subspan(frame_headroom), {}}, start.now + 5s, silent.a.out);
+  silent.a.out.clear();
+  changes(silent.a, 5900ms);  // the answer may still come
+  CHECK(calls(silent.a, 5999ms).empty());
+  changes(silent.a, 6s);
+  const auto sent = calls(silent.a, 6s);
+  REQUIRE(sent.size() == 1);
+  CHECK(sent[0].at == 6s);
+}
+
+TEST_CASE("node: a host that slept speaks to its peer as soon as it wakes up") {
+  // The clock goes on in a suspend, and what fell due in it is due at the first look at the clock.
+  couple c(1, 25s);
+  c.establish();
+  REQUIRE(c.a.n->next_timer() <= start.now + 25s);
+  const auto nap = c.a.timer(after(60s));  // the session lives
+  REQUIRE(nap.size() == 1);
+  CHECK(nap[0].size() == wire::data_overhead);
+  CHECK(c.a.status(after(60s)).now == peer_status::state::established);
+
+  REQUIRE(c.a.n->next_timer() <= start.now + 85s);
+  const auto night = c.a.timer(after(8h));
+  REQUIRE(night.size() == 1);
+  CHECK(night[0].size() == wire::initiation_size);
+  c.b.timer(after(8h));
+  const auto response = c.b.receive(night[0], after(8h));
+  c.b.receive(c.a.receive(response.at(0), after(8h), at_b).at(0), after(8h));
+  CHECK(c.a.status(after(8h)).now == peer_status::state::established);
+  CHECK(c.b.status(after(8h)).now == peer_status::state::established);
+}
+
+namespace {
+// A UDP datagram from our port, in a frame from the TAP.
+void datagram_from_tap(member& m, const endpoint& to, instant at) {
+  bytes f(frame_headroom + 60);
+  const bytes_span frame = bytes_span(f).subspan(frame_headroom);
+  frame[0] = frame[6] = 2;
+  frame[12] = 0x08;
+  frame[14] = 0x45;
+  frame[23] = 17;
+  std::copy(to.address.begin() + 12, to.address.end(), frame.begin() + 30);
+  store_be16(&frame[34], 4780);
+  store_be16(&frame[36], to.port);
+  m.n->on_frame({frame, {}}, at.now, m.out);
+}
+}  // namespace
+
+TEST_CASE("node: our own datagrams to a peer do not enter the tunnel, wherever the peer may be") {
+  couple c(1, 25s, three);
+  for (int k = 0; k < 3; ++k) {
+    datagram_from_tap(c.a, at_b, start);
+    datagram_from_tap(c.a, also_b, start);
+  }
+  c.a.expect_only(drop::self_encapsulated, 6);
+  CHECK(c.a.out.trains().empty());
+  REQUIRE(c.a.out.notices().size() == 1);  // one line for all of them
+  CHECK(c.a.out.notices()[0].what == outbox::notice::kind::self_encapsulated);
+  c.a.out.clear();
+  datagram_from_tap(c.a, at_b, after(10s));
+  CHECK(c.a.out.notices().size() == 1);
+  c.a.out.clear();
+  const endpoint another_port = endpoint::v4({192, 0, 2, 2}, 4781);
+  const endpoint somebody = endpoint::v4({192, 0, 2, 9}, 4780);
+  datagram_from_tap(c.a, another_port, after(10s));
+  datagram_from_tap(c.a, somebody, after(10s));
+  CHECK(c.a.n->data_plane().drops()[drop::self_encapsulated] == 7);
+  c.a.out.clear();
+
+  // What names gave is known here, too; what they gave before is not kept.
+  c.a.n->set_candidates({}, candidates(std::vector<endpoint>{at_b6, somebody}), start.now + 11s);
+  datagram_from_tap(c.a, somebody, after(11s));
+  CHECK(c.a.n->data_plane().drops()[drop::self_encapsulated] == 8);
+  datagram_from_tap(c.a, also_b, after(11s));
+  CHECK(c.a.n->data_plane().drops()[drop::self_encapsulated] == 8);
+}
+
+TEST_CASE("node: copies of our datagrams from a bridge that floods are dropped without a word while the peer answers") {
+  couple c;
+  c.establish();
+  c.a.out.clear();
+  datagram_from_tap(c.a, at_b, start);
+  c.a.expect_only(drop::self_encapsulated);
+  CHECK(c.a.out.empty());
+  // Where it was learned that the peer moved, that address counts as well.
+  CHECK(c.b.status().remote == at_a);
+  datagram_from_tap(c.b, at_a, start);
+  c.b.expect_only(drop::self_encapsulated);
 }
 
 TEST_CASE("node: bye goes to all who have a session") {

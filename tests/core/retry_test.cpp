@@ -86,3 +86,36 @@ TEST_CASE("retry: gives up 90 s after it was last asked") {
   r.ask(start + 40s, false);
   CHECK(r.gives_up_at() == start + 130s);
 }
+
+TEST_CASE("retry: hurried, the next is due at once but for the shortest step, and nothing is due that was not") {
+  retry r;
+  r.hurry(start);
+  CHECK_FALSE(r.active());
+  r.begin(start + 10s);
+  r.hurry(start);
+  CHECK(*r.due() == start);
+  for (int k = 0; k < 8; ++k) r.sent(start + 10s, false, 0);
+  CHECK(*r.due() == start + 25s);
+  r.hurry(start + 10100ms);
+  CHECK(*r.due() == start + 10250ms);
+  r.hurry(start + 12s);  // never later
+  CHECK(*r.due() == start + 10250ms);
+}
+
+TEST_CASE("retry: an attempt at several addresses is one attempt") {
+  retry r;
+  r.begin(start);
+  r.sent_one(start, 250ms);
+  CHECK(r.turn() == 1);
+  CHECK(r.unanswered() == 0);
+  CHECK(*r.due() == start + 250ms);
+  r.sent_one(start + 250ms, 250ms);
+  CHECK(r.turn() == 2);
+  r.sent(start + 500ms, false, 0);
+  CHECK(r.turn() == 0);
+  CHECK(r.unanswered() == 1);
+  CHECK(*r.due() == start + 750ms);
+  r.sent_one(start + 750ms, 250ms);
+  r.stop();
+  CHECK(r.turn() == 0);
+}

@@ -63,7 +63,7 @@ void go_on(const saved_state& known) {
   node_config config{crypto::make_key_pair(source), "lan", std::nullopt, wire::suite_bit_chacha20_poly1305, 1500, {}};
   config.known = known;
   std::vector<peer_config> peers;
-  peers.push_back({"n", known.peers.at(0).key, std::nullopt, std::nullopt, 25s});
+  peers.push_back({"n", known.peers.at(0).key, std::nullopt, {}, 25s});
   const instant at{time_point{1h}, wall_time{1'700'000'000s}};
   node n(std::move(config), std::move(peers), crypto::random(1), at);
   outbox out;

@@ -127,7 +127,7 @@ TEST_CASE("crashes at any moment, clocks anywhere: no stamp is sent twice") {
 
 TEST_CASE("who was called only knows after a crash whom to call") {
   const auto called = [](std::size_t i, core::node_config&, std::vector<core::peer_config>& peers) {
-    if (i == 1) peers[0].remote.reset();
+    if (i == 1) peers[0].remotes = {};
   };
   for (const bool keeps : {true, false}) {
     network net({.edit = called});

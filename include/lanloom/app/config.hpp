@@ -102,10 +102,18 @@ struct nat_config {
   std::vector<port_forward> forward;
 };
 
+// Where a peer may be: an address, or a name with a port, to be resolved while we run.
+struct peer_endpoint {
+  std::string name;  // empty: an address
+  endpoint at;       // of a name, the port only
+  bool operator==(const peer_endpoint&) const = default;
+};
+[[nodiscard]] std::string to_string(const peer_endpoint& e);
+
 struct peer_config {
   std::string name;
   crypto::public_key public_key;
-  std::vector<endpoint> endpoints;  // none: the peer calls us
+  std::vector<peer_endpoint> endpoints;  // none: the peer calls us
   std::optional<std::filesystem::path> preshared_key;
   std::chrono::seconds keepalive{25};  // 0: off
 };

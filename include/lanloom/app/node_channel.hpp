@@ -2,10 +2,11 @@
 // node_channel.hpp - what keeper and node say to each other over their SOCK_SEQPACKET pair.
 //
 // Keeper to node: start (with the descriptors of TAP, UDP socket, control listener and, where there is one, state file,
-// in that order), one peer message per peer, then a report of the host now and whenever it changes, and at the end
-// stop. Node to keeper: ready, once. Both ends are one binary (the node is forked, not executed), so messages are plain
-// structs; the node's few are of fixed size and the keeper trusts nothing in them. Keys in messages are wiped by
-// whoever is done with them.
+// in that order), one peer message per peer, then a report of the host now and whenever it changes, the addresses of a
+// peer whenever its names give others, that the host's network has changed, and at the end stop. Node to keeper: ready,
+// once; then, seldom, that a peer with names does not answer. Both ends are one binary (the node is forked, not
+// executed), so messages are plain structs; the node's few are of fixed size and the keeper trusts nothing in them.
+// Keys in messages are wiped by whoever is done with them.
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
@@ -71,9 +72,17 @@ struct node_setup {
     std::optional<crypto::secret<32>> psk;
     core::candidates remotes;
     std::chrono::seconds keepalive{25};
+    bool named = false;  // addresses come later, too
   };
   std::vector<peer> peers;
   host_report host;
+
+  // Wipes every key: for a child process that has no business with them.
+  void forget_secrets() noexcept {
+    keys.secret_half = crypto::private_key();
+    network_secret.reset();
+    for (peer& p : peers) p.psk.reset();
+  }
 };
 
 struct node_descriptors {
@@ -86,14 +95,21 @@ struct node_descriptors {
 // Keeper's side. Throws std::system_error when the node is gone.
 void send_setup(os::channel& to, const node_setup& setup, const node_descriptors& descriptors);
 void send_report(os::channel& to, const host_report& report) noexcept;  // a node that does not read misses it
+void send_addresses(os::channel& to, std::size_t peer, const core::candidates& found) noexcept;  // likewise
+void send_network_change(os::channel& to) noexcept;                                              // likewise
 void send_stop(os::channel& to) noexcept;
 // Whether the message says ready; anything else is ignored.
 [[nodiscard]] bool is_ready(bytes_view message) noexcept;
+// The peer whose names are to be looked up again; any number.
+[[nodiscard]] std::optional<std::size_t> read_silent(bytes_view message) noexcept;
 
 // Node's side. Throws std::runtime_error when what comes is not a set-up.
 [[nodiscard]] node_setup receive_setup(os::channel& from, node_descriptors& descriptors);
 void send_ready(os::channel& to);
+void send_silent(os::channel& to, std::size_t peer) noexcept;  // a keeper that does not read misses it
 [[nodiscard]] bool is_stop(bytes_view message) noexcept;
+[[nodiscard]] bool is_network_change(bytes_view message) noexcept;
+[[nodiscard]] std::optional<std::pair<std::size_t, core::candidates>> read_addresses(bytes_view message) noexcept;
 [[nodiscard]] std::optional<host_report> read_report(bytes_view message);
 inline constexpr std::size_t max_keeper_message = 8192;
 

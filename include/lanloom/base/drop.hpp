@@ -47,6 +47,7 @@ enum class [[nodiscard]] drop : std::uint8_t {
   // frames from the TAP
   bad_offload,        // segmentation or checksum request that cannot be honoured
   local_destination,  // destination lives on this side
+  self_encapsulated,  // our own datagram to a peer: the way to it leads through the overlay
   no_session,         // broadcast or unknown destination, and the peer has no session
   staging_full,       // too many frames wait for a session
   staging_expired,    // no session came while the frame waited

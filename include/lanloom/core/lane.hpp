@@ -13,10 +13,12 @@
 
 #include <lanloom/base/drop.hpp>
 #include <lanloom/base/super_frame.hpp>
+#include <lanloom/core/candidates.hpp>
 #include <lanloom/core/fdb.hpp>
 #include <lanloom/core/guard.hpp>
 #include <lanloom/core/outbox.hpp>
 #include <lanloom/core/outgoing.hpp>
+#include <lanloom/core/own_datagrams.hpp>
 #include <lanloom/core/packs.hpp>
 #include <lanloom/core/path_pings.hpp>
 #include <lanloom/core/reassembly.hpp>
@@ -41,7 +43,8 @@ class lane {
   static constexpr std::chrono::seconds passive_keepalive{10};
   static constexpr std::chrono::seconds dead_peer{15};
   static constexpr std::chrono::seconds settle_after{10};
-  static constexpr std::chrono::milliseconds ping_stagger{1};  // between peers that data begins to flow to at once
+  static constexpr std::chrono::seconds encapsulated_pace{10};  // between reports of our own datagrams from the TAP
+  static constexpr std::chrono::milliseconds ping_stagger{1};   // between peers that data begins to flow to at once
   // Of what a peer may have us forget: to learn anew costs floods.
   static constexpr token_bucket::rate forget_rate{std::chrono::milliseconds{500}, 6};
 
@@ -49,6 +52,7 @@ class lane {
   struct link {
     session_id sending;              // current session; 0: none
     std::optional<endpoint> remote;  // where datagrams go
+    candidates elsewhere;            // where handshakes go, too
     std::optional<time_point> last_sent;
     std::optional<time_point> last_received;     // authenticated
     std::optional<time_point> unanswered_since;  // first data sent since then
@@ -63,7 +67,7 @@ class lane {
 
   // What node must act on, in order. `datagram` is borrowed from the input.
   struct event {
-    enum class kind { wanted, confirmed, moved, pong, bye, handshake } what;
+    enum class kind { wanted, confirmed, moved, pong, bye, handshake, encapsulated } what;
     peer_id peer;
     session_id session;
     endpoint from;
@@ -94,6 +98,8 @@ class lane {
   void release(session_id id) noexcept;                  // reserved or installed
   void install(std::unique_ptr<session> made) noexcept;  // under its reserved local id
   void set_sending(peer_id peer, session_id id) noexcept;
+  void set_elsewhere(peer_id peer, const candidates& found) noexcept { links_[peer.value].elsewhere = found; }
+  void set_port(std::uint16_t ours) noexcept { own_datagrams_ = own_datagrams(ours); }  // of the underlay's socket
   void set_settles(peer_id peer, bool ours) noexcept { links_[peer.value].settles = ours; }
   void set_remote(peer_id peer, const endpoint& remote) noexcept;  // another address: its path is not known yet
   // Pings by which its path is measured, where they are due. REQUIRES can_send().
@@ -136,6 +142,7 @@ class lane {
   std::optional<drop> guard_stops_entering(peer_id peer, bytes_view frame, const wire::ethernet_header& header,
                                            time_point now) noexcept;
 
+  [[nodiscard]] bool is_to_peer(const endpoint& to, time_point now) noexcept;
   drop switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept;
   drop send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept;
   void pack_frame(peer_id peer, bytes_view frame, std::size_t room, time_point now, outbox& out) noexcept;
@@ -163,6 +170,8 @@ class lane {
 
   std::size_t max_frame_;               // MTU + 22
   std::vector<wire::mac_address> own_;  // sorted
+  own_datagrams own_datagrams_{0};
+  std::optional<time_point> encapsulated_;  // when that was last reported
   std::vector<link> links_;
   std::vector<place> places_;  // size is a power of two
   fdb fdb_;

@@ -29,6 +29,7 @@ struct node_config {
   bool guard = false;  // this host's bridge reaches a LAN of others: loop probes and storm limit (guard.hpp)
   crypto::gcm_engine engine{};
   saved_state known{};  // by this host before
+  std::uint16_t port = 0;  // of the underlay's socket, by which our own datagrams are known; 0: they are not
 };
 
 class node {
@@ -41,6 +42,11 @@ class node {
   static constexpr std::chrono::seconds notice_pace{10};
   static constexpr unsigned forgets_sent = 3;       // a loop's change is told so often: at once, then with each probe
   static constexpr unsigned unreachable_after = 5;  // initiations without an answer
+  static constexpr std::chrono::seconds lately_used{
+      10};                                           // since the last datagram either way: told of a change of network
+  static constexpr std::chrono::seconds overdue{1};  // so long without an answer then is silence
+  static constexpr unsigned names_after = 2;         // attempts without an answer a peer's names are asked for again
+  static constexpr std::chrono::seconds names_gap{30}, longest_names_gap{300};  // and then, twice as late each time
   static constexpr std::size_t max_peers = 1024;
   static constexpr std::chrono::seconds keep_pace{1};  // between two savings of the state
   // What is saved is so far ahead of our stamps, and again when less than the margin is left: longer than a rekey
@@ -64,6 +70,9 @@ class node {
   }
   void on_timer(instant at, outbox& out);
   bool on_too_large(peer_id peer, std::size_t size) noexcept { return lane_.on_too_large(peer, size); }
+  // This host's addresses or routes are others: who waits for nothing but our next datagram gets one, and who is silent
+  // is called again. Whoever calls this bounds its rate.
+  void on_network_change(time_point now, outbox& out);
   void on_lost(drop reason, std::uint64_t packets) noexcept { lane_.drops().count(reason, packets); }
 
   // Commands.
@@ -75,6 +84,8 @@ class node {
   void say_bye(time_point now, outbox& out);
   // The state was saved, or could not be. Then it is tried again after keep_pace.
   void kept(bool saved, time_point now) noexcept;
+  // Where the peer may be from now on. Nothing is undone that works.
+  void set_candidates(peer_id id, const candidates& found, time_point now);
 
   // Questions.
   [[nodiscard]] time_point next_timer() const noexcept { return std::min({next_, lane_.wake(), gate_.due()}); }
@@ -117,6 +128,7 @@ class node {
   void reserve_stamps(const wire::tai64n& sent) noexcept;
   void remember(const saved_state::peer& known) noexcept;
   void set_remote(peer_id id, const endpoint& remote) noexcept;
+  void want_names(peer_id id, time_point now, outbox& out) noexcept;
   void give_up(peer& p, std::vector<peer::pending>::iterator one) noexcept;
   [[nodiscard]] time_point deadline(peer_id id, time_point now) const noexcept;
   [[nodiscard]] const crypto::secret<32>& psk_of(const peer& p) const noexcept;

@@ -48,7 +48,9 @@ class outbox {
       left,
       moved,
       silent,
+      names_wanted,  // no notice: the peer does not answer, and its names may lead elsewhere by now
       mtu_differs,
+      self_encapsulated,
       loop_blocked,      // the peer and we share a LAN, and we hold back
       loop_seen,         // likewise, and the peer holds back
       loop_healed,       // no longer

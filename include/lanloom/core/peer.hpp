@@ -23,6 +23,7 @@ struct peer_config {
   std::optional<crypto::secret<32>> psk;
   candidates remotes;                  // none: the peer calls us
   std::chrono::seconds keepalive{25};  // 0: off
+  bool named = false;                  // who made this may find other addresses: they come by set_candidates()
 };
 
 struct peer {
@@ -54,6 +55,9 @@ struct peer {
   };
   std::optional<probe> moving;
 
+  std::optional<time_point> names_due;  // not before that its names are asked for again
+  duration names_gap{};
+
   wire::tai64n sent_stamp;               // of our last initiation
   wire::tai64n last_stamp;               // of its initiations
   std::optional<endpoint> proven;        // where it was last, by a session
@@ -75,6 +79,7 @@ struct peer_status {
   crypto::public_key key;
   state now = state::idle;
   std::optional<endpoint> remote;
+  bool named = false;       // it is called by a name
   std::string_view cipher;  // of the session that sends, with what computes it; empty without one
   std::optional<duration> since_handshake;
   std::optional<duration> since_received;

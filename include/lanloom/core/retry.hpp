@@ -27,6 +27,8 @@ class retry {
   void begin(time_point when) noexcept;
   // Somebody wants a session. `live`: one that can send exists.
   void ask(time_point now, bool live) noexcept;
+  // The last one may have failed for a reason that is gone: no later than `when`, if any is due at all.
+  void hurry(time_point when) noexcept;
   // An initiation left. `random` in [0, 1).
   void sent(time_point now, bool live, double random) noexcept;
   // An initiation left, and more of the same attempt follow, to other addresses: the next after `gap`.

@@ -50,6 +50,10 @@ void close_all_but(std::span<const int> keep);
 // CAP_SETGID, CAP_SETPCAP.
 void drop_privileges(const sandbox_identity& identity, pid_t keeper);
 
+// For a process that looks up a name (name_lookup.hpp), in place of the next: from here on it may open files for
+// reading and sockets for talking; every other way to the kernel that a lookup does not need fails with EPERM.
+void apply_lookup_seccomp();
+
 // From here on a system call that the event loop does not need kills the process.
 void apply_seccomp();
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "in_child.hpp"
+
+#include <doctest/doctest.h>
+#include <lanloom/os/clock.hpp>
+#include <lanloom/os/sandbox.hpp>
+#include <lanloom/os/wake_timer.hpp>
+
+using namespace lanloom;
+using namespace lanloom::os;
+using namespace lanloom::os::test;
+using namespace std::chrono_literals;
+
+TEST_CASE("wake_timer: due at its time and not before, on the clock that goes on in a suspend") {
+  wake_timer t;
+  CHECK_FALSE(readable(t.fd(), 0ms));
+  const time_point when = monotonic_now() + 30ms;
+  t.set(when);
+  CHECK(readable(t.fd(), 10s));
+  CHECK(monotonic_now() >= when);
+  CHECK(readable(t.fd(), 0ms));  // until it is cleared
+  t.clear();
+  CHECK_FALSE(readable(t.fd(), 0ms));
+}
+
+TEST_CASE("wake_timer: what is past is due now, and a new time takes the place of the old") {
+  wake_timer t;
+  t.set(monotonic_now() - 1h);
+  CHECK(readable(t.fd(), 10s));
+  t.set(time_point{});
+  CHECK(readable(t.fd(), 10s));
+  t.set(monotonic_now() + 1h);
+  CHECK_FALSE(readable(t.fd(), 0ms));
+  t.clear();  // nothing to clear does not wait
+  CHECK_FALSE(readable(t.fd(), 0ms));
+}
+
+TEST_CASE("wake_timer: is set and cleared under the node's filter") {
+  CHECK(in_child([] {
+          wake_timer t;
+          drop_privileges({65534, 65534}, ::getppid());
+          apply_seccomp();
+          t.set(monotonic_now());
+          EXPECT(readable(t.fd(), 10s));
+          t.clear();
+          EXPECT(!readable(t.fd(), 0ms));
+        }) == "");
+}
