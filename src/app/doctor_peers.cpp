@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lanloom/app/doctor_checks.hpp>
 
+#include "config_values.hpp"
+
 #include <algorithm>
 
 namespace lanloom::app {
@@ -12,13 +14,6 @@ constexpr const char* peer_id = "peers";
 constexpr const char* mtu_id = "mtu-peers";
 
 const std::string not_up = "the instance does not run: nobody to ask";
-
-ip_address address_of(const endpoint& e) {
-  ip_address a;
-  a.v6 = !e.is_v4();
-  std::copy_n(e.address.begin() + (a.v6 ? 0 : 12), a.bits() / 8U, a.bytes.begin());
-  return a;
-}
 
 // In ASCII alone and one line: it comes from a process that talks to the network.
 std::string plain(const json& value) {

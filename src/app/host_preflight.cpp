@@ -4,6 +4,7 @@
 #include <lanloom/app/difference.hpp>
 #include <lanloom/app/host_view.hpp>
 #include <lanloom/app/instance_directory.hpp>
+#include "config_values.hpp"
 #include "forwarding.hpp"
 #include "privileges.hpp"
 #include "remover.hpp"
@@ -61,15 +62,6 @@ struct means_check {
 
   [[nodiscard]] static bool has_v6() { return os::read_sysctl(forwarding_key(true)).has_value(); }
 };
-
-ip_address address_of(const endpoint& e) {
-  ip_address a{e.address, true};
-  if (!e.is_v4()) return a;
-  std::copy_n(e.address.begin() + 12, 4, a.bytes.begin());
-  std::fill(a.bytes.begin() + 4, a.bytes.end(), std::uint8_t{0});
-  a.v6 = false;
-  return a;
-}
 
 // The overlay must not take over addresses that the host reaches otherwise, least of all its peers'.
 void check_subnets(const config& c, const host_view& kernel, const std::vector<journal_entry>& entries) {

@@ -8,6 +8,7 @@
 #include "privileges.hpp"
 #include "reconciler.hpp"
 #include "resolver.hpp"
+#include "ways_out.hpp"
 
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
@@ -73,8 +74,7 @@ gid_t control_gid(const std::string& group) {
   return 0;
 }
 
-// Adds what somebody may end us with, unless who started us wanted it ignored: nohup, or a shell's job in the
-// background.
+// Adds what somebody may end us with, unless who started us wanted it ignored: nohup, or a shell's background job.
 void add_ending_signal(asio::signal_set& to, int s) {
   struct sigaction inherited {};
   if (::sigaction(s, nullptr, &inherited) == 0 && inherited.sa_handler != SIG_IGN) to.add(s);
@@ -185,6 +185,7 @@ class keeper {
   asio::steady_timer word_timer_;
   asio::steady_timer network_timer_;
   std::optional<time_point> network_told_;
+  ways_out ways_out_;
   bool telling_ = false;
   gateway_watch gateways_;
   std::vector<std::vector<ip_address>> moved_;  // at this start
@@ -208,6 +209,7 @@ int keeper::run(node_descriptors descriptors, const offload_setup& offloads, boo
   io_.poll();
   if (!stopping_) {
     start_node();
+    ways_out_.look(setup_);
     reconciler_.start();
     resolver_.start();
     if (unproven) watch(moved_, [this] { end_cut_off(); });
@@ -317,7 +319,7 @@ void keeper::on_node_ended(int status) {
   });
 }
 
-// Changes come in crowds, and others may make them without end: the node hears of the last of them, and not often.
+// Changes come in crowds and without end: the node hears of the last, seldom, if it changes our ways to the peers.
 void keeper::on_network_change() {
   if (std::exchange(telling_, true)) return;
   const time_point now = os::monotonic_now();
@@ -327,6 +329,7 @@ void keeper::on_network_change() {
     telling_ = false;
     if (error || stopping_) return;
     network_told_ = os::monotonic_now();
+    if (!ways_out_.look(setup_)) return;
     if (channel_) send_network_change(*channel_);
     resolver_.try_failed();
   });
@@ -453,9 +456,8 @@ void keeper::replace_node() {
 
 void keeper::report() {
   auto& to = setup_.host;
-  const auto problems = reconciler_.problems();
   to.corrections = reconciler_.corrections();
-  to.problems = problems;
+  to.problems = reconciler_.problems();
   if (channel_) send_report(*channel_, to);
 }
 

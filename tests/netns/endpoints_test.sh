@@ -30,8 +30,11 @@ seen_at() { status_of alpha "s['peers'][0]['endpoint']"; }
 finds_beta_at() { [ "$(seen_at)" = "$1" ] && [ "$(status_of alpha "s['peers'][0]['state']")" = established ]; }
 said() { grep -c "$1" "$D/alpha.log" || true; }
 resolvers_of_alpha() { pgrep -P "$(keeper_of alpha)" | wc -l; }
+# Where the other was last is forgotten: it would be called there first.
 begun() {
   : >"$D/alpha.log"
+  alpha rm -rf /var/lib/lanloom/alpha
+  beta rm -rf /var/lib/lanloom/beta
   up "$@"
 }
 
