@@ -46,7 +46,7 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::seconds stop_deadline{3};
-constexpr std::chrono::milliseconds restart_pause{200};  // from the second death on
+constexpr std::chrono::milliseconds restart_pause{50};  // from the second death on
 constexpr std::size_t deaths_allowed = 5;
 constexpr std::chrono::milliseconds network_settles{500};
 constexpr std::chrono::seconds network_pause{5};
