@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "host_name.hpp"
+
 #include "privileges.hpp"
 
 #include <lanloom/app/commands.hpp>
@@ -140,10 +142,8 @@ bool colour_wanted() {
 }  // namespace
 
 int check(const std::string& word) {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
   const auto file = config_path(word);
-  const config c = load_config(file, host.data());
+  const config c = load_config(file, host_name());
   static_cast<void>(load_keys(c));
   print(file.string() + ": good\n");
   return 0;
@@ -216,9 +216,7 @@ int reload(const std::string& word) {
     return nlohmann::ordered_json::parse(ask(control_path(instance), "/v1/status")).at("config");
   };
   const auto before = ask_config();
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  static_cast<void>(load_keys(load_config(before.at("file").get<std::string>(), host.data())));
+  static_cast<void>(load_keys(load_config(before.at("file").get<std::string>(), host_name())));
   const auto keeper = os::instance_lock::holder(lock_path(instance));
   if (!keeper) throw not_running(instance + ": has ended meanwhile");
   if (*keeper == 0) throw std::runtime_error(instance + ": runs where this command cannot reach it; reload it there");

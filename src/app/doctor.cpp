@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "host_name.hpp"
+
 #include <lanloom/app/commands.hpp>
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/doctor.hpp>
@@ -101,12 +103,6 @@ bool has_failure(const findings& found) {
 bool colour_wanted() {
   const char* refused = std::getenv("NO_COLOR");
   return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0');
-}
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  ::gethostname(name.data(), name.size() - 1);
-  return name.data();
 }
 
 // The only instance that runs here, if there is one.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "beyond_reload.hpp"
 #include "gateway_watch.hpp"
+#include "host_name.hpp"
+#include "joined.hpp"
 #include "make_node_setup.hpp"
 #include "open_state.hpp"
 #include "open_underlay.hpp"
@@ -56,12 +58,6 @@ constexpr std::chrono::seconds patience_at_start{5};  // with a gateway that has
 constexpr std::chrono::milliseconds patience_in_loop{500};
 constexpr std::string_view default_group = "lanloom";  // hosts without it need no warning
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) os::throw_errno("read the host's name");
-  return name.data();
-}
-
 gid_t control_gid(const std::string& group) {
   std::array<char, 16384> room;
   ::group entry{};
@@ -87,12 +83,6 @@ std::string ready_line(const config& c) {
   std::string line = c.bridge.name;
   if (!c.netns.empty()) line += ", " + counted(c.netns.size(), "namespace", "namespaces");
   return line + ", " + counted(c.peers.size(), "peer", "peers");
-}
-
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
-  return text;
 }
 
 void say(const undo_report& report) {
@@ -161,8 +151,8 @@ class keeper {
   void apply(config now);
   [[nodiscard]] plan plan_of(const config& c) const;
   convergence put_in_force(config now, plan wanted);
-  void watch(std::vector<std::vector<ip_address>> gateways, std::function<void()> on_silent);
-  void go_back(const config& before);
+  void watch();
+  void go_back();
   void end_cut_off();
   void replace_tap(os::tap tap);
   void replace_node();
@@ -188,7 +178,8 @@ class keeper {
   ways_out ways_out_;
   bool telling_ = false;
   gateway_watch gateways_;
-  std::vector<std::vector<ip_address>> moved_;  // at this start
+  std::vector<std::vector<ip_address>> moved_;  // by the last change of uplinks, or at this start
+  std::optional<bridge_config> before_;         // that change, for the way back
   reconciler reconciler_;
   resolver resolver_;
   std::optional<os::channel> channel_;
@@ -212,7 +203,7 @@ int keeper::run(node_descriptors descriptors, const offload_setup& offloads, boo
     ways_out_.look(setup_);
     reconciler_.start();
     resolver_.start();
-    if (unproven) watch(moved_, [this] { end_cut_off(); });
+    if (unproven) watch();
   }
   io_.run();
   descriptors_ = {};
@@ -388,12 +379,13 @@ void keeper::apply(config now) {
   }
   host_.preflight(wanted, now, patience_in_loop);
   configure_log(now.log, asked_, now.instance);
-  auto moved = moved_gateways(wanted, config_.bridge.uplinks);
-  config before = config_;
+  if (others) {
+    moved_ = moved_gateways(wanted, config_.bridge.uplinks);
+    before_ = config_.bridge;
+  }
   const auto made = put_in_force(std::move(now), std::move(wanted));
   setup_.host.error = joined(made.failed);
   spdlog::info("reloaded {}: {} changes", config_.file.string(), made.done.size());
-  if (others && made.unproven) watch(std::move(moved), [this, before = std::move(before)] { go_back(before); });
 }
 
 // With other uplinks a new node takes over: it has a guard or none, and other addresses that are this host's own.
@@ -410,21 +402,28 @@ convergence keeper::put_in_force(config now, plan wanted) {
   return made;
 }
 
-void keeper::watch(std::vector<std::vector<ip_address>> gateways, std::function<void()> on_silent) {
+// Whoever took the uplinks: the start, a reload, or a later try of what failed there.
+void keeper::watch() {
   const auto proved = [this] {
     try {
       host_.uplinks_proved();
+      reconciler_.proved();
+      before_.reset();
     } catch (const std::exception& e) {
-      spdlog::error("{}", e.what());  // the next start watches once more
+      spdlog::error("{}", e.what());  // the next look watches once more
     }
   };
-  gateways_.begin(config_.bridge.name, std::move(gateways), proved, std::move(on_silent));
+  gateways_.begin(config_.bridge.name, moved_, proved, [this] { before_ ? go_back() : end_cut_off(); });
 }
 
-// The file before the last reload is in force again. Where that fails too, everything is undone.
-void keeper::go_back(const config& before) {
+// The uplinks before the last change are in force again. Where that fails too, everything is undone.
+void keeper::go_back() {
   try {
-    const auto made = put_in_force(before, plan_of(before));
+    config back = config_;
+    back.bridge.uplinks = before_->uplinks;
+    back.bridge.stp = before_->stp;
+    before_.reset();
+    const auto made = put_in_force(back, plan_of(back));
     if (!made.failed.empty()) throw setup_error(joined(made.failed));
     if (!made.undone.failed.empty()) throw setup_error(joined(made.undone.failed));
     setup_.host.error = "the default gateway did not answer by the bridge, so the uplinks are as they were before";
@@ -459,6 +458,7 @@ void keeper::report() {
   to.corrections = reconciler_.corrections();
   to.problems = reconciler_.problems();
   if (channel_) send_report(*channel_, to);
+  if (node_ != 0 && !stopping_ && reconciler_.unproven() && !gateways_.pending()) watch();
 }
 
 void keeper::stop() {

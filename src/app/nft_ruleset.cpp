@@ -30,9 +30,10 @@ std::string dnat_rule(const port_forward& f) {
   return rule + (f.to.v6 ? " dnat ip6 to " : " dnat ip to ") + target_of(f);
 }
 
-// What stays inside the overlay keeps its source address.
+// What stays inside the overlay keeps its source address. With uplinks the bridge is a way out, too.
 std::string source_rule(const nft_rules& r, const ip_prefix& source, const std::string& verdict) {
-  std::string rule = "oifname != " + in_quotes(r.bridge) + " " + address_match("saddr", source);
+  std::string rule = r.leads_out ? "" : "oifname != " + in_quotes(r.bridge) + " ";
+  rule += address_match("saddr", source);
   for (const auto& subnet : r.overlay) {
     if (subnet.address.v6 == source.address.v6) rule += " " + address_match("daddr", subnet, "!= ");
   }

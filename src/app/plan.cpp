@@ -170,7 +170,12 @@ plan make_plan(const config& c, const crypto::public_key& own, const host_facts&
     make.wire(n, n.name + "/" + n.interface, mark_of(c.instance));
   }
   make.uplinks(c, facts.uplinks);
-  nft_rules rules{c.instance, c.bridge.name, overlay_subnets(c), c.nat, {c.forwarding.ipv4, c.forwarding.ipv6}};
+  nft_rules rules{c.instance,
+                  c.bridge.name,
+                  overlay_subnets(c),
+                  c.nat,
+                  {c.forwarding.ipv4, c.forwarding.ipv6},
+                  !c.bridge.uplinks.empty()};
   if (needs_table(rules)) p.steps.emplace_back(load_table{std::move(rules)});
   if (c.forwarding.ipv4) p.steps.emplace_back(enable_forwarding{false});
   if (c.forwarding.ipv6) p.steps.emplace_back(enable_forwarding{true});

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconciler.hpp"
 
+#include "joined.hpp"
+
 #include <lanloom/app/log.hpp>
 #include <lanloom/app/nft_ruleset.hpp>
 #include <lanloom/os/clock.hpp>
@@ -42,11 +44,6 @@ bool has_older_iptables() {
 // Whether the kernel keeps silent about changes of something that the plan names.
 bool has_unheard(const plan& p) { return p.facts.ovs || (accepts_forwards(p) && has_older_iptables()); }
 
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const auto& line : lines) text += (text.empty() ? "" : "; ") + line;
-  return text;
-}
 }  // namespace
 
 reconciler::reconciler(boost::asio::io_context& io, host& on, plan wanted, std::function<void(os::tap)> on_tap,
@@ -118,11 +115,19 @@ void reconciler::look_and_log() {
 convergence reconciler::look() { return pass(false); }
 
 convergence reconciler::replace(plan wanted) {
-  plan_ = std::move(wanted);
+  plan before = std::exchange(plan_, std::move(wanted));
+  const bool owed = owes_undoing_;
   unheard_ = has_unheard(plan_);
   tries_.clear();
   left_alone_.clear();
-  return pass(true);
+  try {
+    return pass(true);
+  } catch (...) {  // or what was refused would be done a second later
+    plan_ = std::move(before);
+    unheard_ = has_unheard(plan_);
+    owes_undoing_ = owed;
+    throw;
+  }
 }
 
 // Whoever takes the bridge away has taken the host's own addresses with it: that is not left as it is.
@@ -159,6 +164,7 @@ convergence reconciler::pass(bool undoing) {
   std::erase_if(tries_, [now = os::monotonic_now()](const auto& entry) {
     return entry.second.empty() || now - entry.second.back() > window;
   });
+  unproven_ = made.unproven;
   report(made);
   if (made.tap) on_tap_(std::move(*std::exchange(made.tap, std::nullopt)));
   if (!standing_.empty() || owes_undoing_) look_in(retry_time);

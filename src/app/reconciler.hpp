@@ -46,9 +46,13 @@ class reconciler {
   void start();  // the host is as planned by now
   // Looks at once; says what goes on. Throws what makes the pass impossible as a whole.
   convergence look();
-  // The same for another plan: what that does not name is undone, and what was left alone is tried again.
+  // The same for another plan: what that does not name is undone, and what was left alone is tried again. Where it
+  // throws, the plan before stays in force.
   convergence replace(plan wanted);
 
+  // At the last look: uplinks were taken, and nobody has seen that the bridge carries. proved: somebody has.
+  [[nodiscard]] bool unproven() const noexcept { return unproven_; }
+  void proved() noexcept { unproven_ = false; }
   [[nodiscard]] std::uint64_t corrections() const noexcept { return corrections_; }
   // Sentences: what is missing, taken, refused or left alone now.
   [[nodiscard]] std::vector<std::string> problems() const;
@@ -67,6 +71,7 @@ class reconciler {
 
   host& host_;
   plan plan_;
+  bool unproven_ = false;
   bool owes_undoing_ = false;  // the last plan's change could not all be undone
   bool unheard_;               // the plan names what changes without a word of the kernel
   std::function<void(os::tap)> on_tap_;

@@ -68,6 +68,10 @@ the_lan_behind_the_uplink_is_one_with_the_overlay() {
   pings n1 10.5.0.99
   pings outside 10.5.0.31
   same "the guard" False "$(guard_of alpha blocked)"
+  # The way out is the bridge itself: what goes there from inside is masqueraded nevertheless.
+  outside ip address del 10.5.0.99/16 dev underlay
+  eventually 20 reaches n1 203.0.113.7
+  outside ip address add 10.5.0.99/16 dev underlay
 }
 case_of the_lan_behind_the_uplink_is_one_with_the_overlay
 
@@ -140,6 +144,32 @@ a_reload_takes_an_uplink_and_gives_it_back() {
   as_found alpha "$D/alpha.state"
 }
 case_of a_reload_takes_an_uplink_and_gives_it_back
+
+master_of_u0() { alpha ip -o link show u0 | sed -n 's/.* master \([^ ]*\) .*/\1/p'; }
+a_reload_that_was_refused_stays_refused() {
+  plain
+  up alpha
+  uplinks alpha u0 false
+  alpha python3 -c "
+import fcntl, time
+f = open('/run/lanloom/alpha.journal.lock', 'r+')
+fcntl.lockf(f, fcntl.LOCK_EX)
+open('$D/held', 'w')
+time.sleep(14)" &
+  local holder=$!
+  eventually 10 test -e "$D/held"
+  alpha "$LANLOOM" reload alpha >"$D/reload.log" 2>&1 && fail "was not refused"
+  wait "$holder"
+  alpha ip link set u0 alias looked-at # the reconciler looks again
+  sleep 2                              # and would do it in this time
+  same "master of u0" "" "$(master_of_u0)"
+  alpha ip link set u0 alias ''
+  alpha "$LANLOOM" reload alpha
+  same "master of u0" br-lan "$(master_of_u0)"
+  stop alpha
+  as_found alpha "$D/alpha.state"
+}
+case_of a_reload_that_was_refused_stays_refused
 
 # ---- what is refused, and what is taken back --------------------------------------------------------------------------
 

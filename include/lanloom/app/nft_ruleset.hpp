@@ -30,6 +30,7 @@ struct nft_rules {
   std::vector<ip_prefix> overlay;  // subnets of the bridge, host bits cleared
   nat_config nat;
   address_families forwarding;  // families that the instance switches forwarding on for
+  bool leads_out = false;       // the bridge has uplinks
 };
 
 [[nodiscard]] std::string nft_table_name(std::string_view instance);  // without the family
