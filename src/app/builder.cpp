@@ -11,6 +11,7 @@
 #include <lanloom/os/ovs.hpp>
 #include <lanloom/os/sysctl.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace lanloom::app {
@@ -133,6 +134,16 @@ void builder::operator()(const correct_link& c) {
   if (found->alias != c.alias) kernel.set_alias(found->index, c.alias);
   if (!c.makes_addresses && found->makes_addresses) kernel.set_addr_gen_none(found->index);
   if (found->mtu != c.mtu) kernel.set_mtu(found->index, c.mtu);
+}
+
+// One that differs by now keeps its place: undo goes backwards.
+void builder::operator()(const keep_entry& c) {
+  auto entries = log_.entries();
+  const auto old =
+      std::find_if(entries.begin(), entries.end(), [&](const journal_entry& e) { return are_of_one(e, c.entry); });
+  if (old == entries.end()) return log_.append(c.entry);
+  *old = c.entry;
+  log_.replace(std::move(entries));
 }
 
 void builder::operator()(const correct_bridge& c) {

@@ -29,7 +29,7 @@ class builder {
   void operator()(const suit_user_space& c);
   void operator()(const remove_veth& c) { here_.delete_link(c.name); }
   void operator()(const correct_route& c) { at(c.out).delete_default_route(c.unwanted); }
-  void operator()(const keep_entry& c) { log_.append(c.entry); }
+  void operator()(const keep_entry& c);
 
   void operator()(const create_bridge& s);
   void operator()(const use_bridge&) {}

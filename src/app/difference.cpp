@@ -49,21 +49,16 @@ class entry_collector {
     if (s.ovs) wanted_.emplace_back(joined_ovs{s.port, s.bridge});
   }
   void operator()(const add_address& s) { wanted_.emplace_back(made_address{s.to.netns, s.to.name, s.address}); }
-  void operator()(const take_uplink& s) { wanted_.emplace_back(taken_uplink{s.was.name, s.bridge, s.was.up}); }
+  void operator()(const take_uplink& s) { wanted_.emplace_back(taken_uplink{s.was.name, s.bridge}); }
   void operator()(const load_table& s) { wanted_.emplace_back(made_table{nft_table_name(s.rules.instance)}); }
   void operator()(const enable_forwarding& s) { wanted_.emplace_back(needs_forwarding{s.v6}); }
   void operator()(const accept_forwards& s) { wanted_.emplace_back(accepted_forwards{s.bridge}); }
   template <class Step>
   void operator()(const Step&) {}
 
-  // By name: an entry with another MAC is of a plan with another key, and its link is corrected.
+  // A link with another MAC is of a plan with another key, and is corrected.
   [[nodiscard]] bool names(const journal_entry& e) const {
-    const auto* link = std::get_if<made_link>(&e);
-    return std::any_of(wanted_.begin(), wanted_.end(), [&](const journal_entry& w) {
-      const auto* other = std::get_if<made_link>(&w);
-      if (link != nullptr && other != nullptr) return link->kind == other->kind && link->name == other->name;
-      return w == e;
-    });
+    return std::any_of(wanted_.begin(), wanted_.end(), [&](const journal_entry& w) { return are_of_one(w, e); });
   }
 
  private:
@@ -230,14 +225,21 @@ class comparison {
     if (waiting_.contains(s.bridge)) return;
     const auto* found = kernel_.here.find(s.was.name);
     const auto* bridge = kernel_.here.find(s.bridge);
-    if (found == nullptr) {
-      result_.missing.push_back("uplink " + s.was.name +
-                                ": there is no such interface; plug it in, or correct [bridge] uplinks");
+    const auto* taken = find_taken(entries_, s.was.name);
+    const auto uplink = "uplink " + s.was.name + ": ";
+    if (const auto* now = taken == nullptr ? nullptr : link_at(taken->index); now != nullptr && now != found) {
+      result_.missing.push_back(uplink + "is called " + now->link.name + " now; give it its name back, or write the " +
+                                "other in [bridge] uplinks and run `lanloom reload`");
+    } else if (found == nullptr) {
+      result_.missing.push_back(uplink + "there is no such interface; plug it in, or correct [bridge] uplinks");
     } else if (found->link.master != 0 && (bridge == nullptr || found->link.master != bridge->link.index) &&
                !was_taken(found->link)) {
-      result_.conflicts.push_back("uplink " + s.was.name +
-                                  ": is a port of something else already; take it out, or correct [bridge] uplinks");
-    } else if (!is_taken(s, kernel_) || !contains(entries_, taken_uplink{s.was.name, s.bridge, s.was.up})) {
+      const auto* master = link_at(found->link.master);
+      result_.conflicts.push_back(
+          uplink + "is a port of " + (master == nullptr ? "something else" : master->link.name) +
+          " already; take it out (ip link set " + s.was.name + " nomaster), or correct [bridge] uplinks");
+    } else if (!is_taken(s, kernel_) || taken == nullptr || taken->bridge != s.bridge ||
+               taken->index != found->link.index) {
       add(s, {s.bridge});
     }
   }
@@ -304,14 +306,17 @@ class comparison {
     return false;
   }
 
-  // By us, for another bridge perhaps: from there it is given back in this very pass.
+  [[nodiscard]] const link_view* link_at(int index) const {
+    const auto& links = kernel_.here.links;
+    const auto at = std::find_if(links.begin(), links.end(), [&](const link_view& l) { return l.link.index == index; });
+    return at == links.end() ? nullptr : &*at;
+  }
+
+  // By us, for another bridge or under another name perhaps: it is given back in this very pass.
   [[nodiscard]] bool was_taken(const os::link& port) const {
-    return std::any_of(entries_.begin(), entries_.end(), [&](const journal_entry& e) {
-      const auto* taken = std::get_if<taken_uplink>(&e);
-      if (taken == nullptr || taken->port != port.name) return false;
-      const auto* bridge = kernel_.here.find(taken->bridge);
-      return bridge != nullptr && bridge->link.index == port.master;
-    });
+    const auto* taken = find_taken(entries_, port);
+    const auto* bridge = taken == nullptr ? nullptr : kernel_.here.find(taken->bridge);
+    return bridge != nullptr && bridge->link.index == port.master;
   }
 
   [[nodiscard]] bool made(link_kind kind, std::string_view name) const {

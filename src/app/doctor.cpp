@@ -44,6 +44,7 @@ constexpr std::array checks{
     entry{"rp-filter", subject::instance, check_rp_filter, fix_rp_filter},
     entry{"udp-port", subject::instance, check_udp_port},
     entry{"firewalls", subject::host, check_firewall_programs},
+    entry{"uplinks", subject::instance, check_uplink_rules},
     entry{"network-manager", subject::instance, check_network_manager, fix_network_manager},
     entry{"networkd", subject::instance, check_networkd},
     entry{"mtu-bridge", subject::instance, check_bridge_mtu, fix_bridge_mtu},

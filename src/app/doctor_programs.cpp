@@ -108,8 +108,23 @@ std::string networkd_file(const examination& e, const std::string& name) {
 }
 }  // namespace
 
+namespace {
+// An uplink has its addresses from somewhere, and that would give it them again. `program` goes on managing it.
+finding managed_uplink(const examination& e, const char* id, const std::string& program, const std::string& uplink) {
+  const auto& bridge = e.file().bridge.name;
+  return warn(
+      id, program + " manages uplink " + uplink + ": it may give it its addresses again, or take it out of " + bridge,
+      "have it make " + bridge + " itself, with port " + uplink + " and the addresses of " + uplink +
+          "; then write create = false under [bridge], and no uplinks");
+}
+}  // namespace
+
 findings check_network_manager(examination& e) {
   if (!fs::exists("/run/NetworkManager")) return {pass(manager_id, "NetworkManager does not run")};
+  findings all;
+  for (const auto& u : e.file().bridge.uplinks) {
+    if (e.link(u) != nullptr && is_managed(e, u)) all.push_back(managed_uplink(e, manager_id, "NetworkManager", u));
+  }
   std::vector<std::string> managed;
   bool here = true;
   for (const auto& name : asked_for(e)) {
@@ -117,17 +132,19 @@ findings check_network_manager(examination& e) {
     managed.push_back(name);
     here = here && e.link(name) != nullptr;
   }
-  if (managed.empty()) return {pass(manager_id, "NetworkManager leaves our interfaces alone")};
+  if (managed.empty() && all.empty()) all.push_back(pass(manager_id, "NetworkManager leaves our interfaces alone"));
+  if (managed.empty()) return all;
   std::vector<std::string> matches;
   for (const auto& name : e.own_interfaces()) matches.push_back("interface-name:" + name);
-  return {warn(manager_id,
-               "NetworkManager " + std::string(here ? "manages " : "will manage ") + joined(managed, ", ") +
-                   ": it may take addresses away or take them off the bridge",
-               file_command("/etc/NetworkManager/conf.d/90-lanloom-" + e.file().instance + ".conf",
-                            "[device-lanloom-" + e.file().instance + "]\\nmatch-device=" + joined(matches, ";") +
-                                "\\nmanaged=0\\n",
-                            "nmcli general reload"),
-               here && os::find_program("nmcli").has_value())};
+  all.push_back(warn(manager_id,
+                     "NetworkManager " + std::string(here ? "manages " : "will manage ") + joined(managed, ", ") +
+                         ": it may take addresses away or take them off the bridge",
+                     file_command("/etc/NetworkManager/conf.d/90-lanloom-" + e.file().instance + ".conf",
+                                  "[device-lanloom-" + e.file().instance + "]\\nmatch-device=" + joined(matches, ";") +
+                                      "\\nmanaged=0\\n",
+                                  "nmcli general reload"),
+                     here && os::find_program("nmcli").has_value()));
+  return all;
 }
 
 // Until the interface goes; the file in the cure is for all times, and the user's.
@@ -145,16 +162,25 @@ std::vector<std::string> fix_network_manager(examination& e) {
 
 findings check_networkd(examination& e) {
   if (!fs::exists("/run/systemd/netif/state")) return {pass(networkd_id, "systemd-networkd does not run")};
+  findings all;
+  for (const auto& u : e.file().bridge.uplinks) {
+    if (e.link(u) != nullptr && !networkd_file(e, u).empty()) {
+      all.push_back(managed_uplink(e, networkd_id, "systemd-networkd", u));
+    }
+  }
   std::vector<std::string> taken;
   for (const auto& name : asked_for(e)) {
     if (const auto file = networkd_file(e, name); !file.empty()) taken.push_back(name + " (" + file + ")");
   }
-  if (taken.empty()) return {pass(networkd_id, "systemd-networkd leaves our interfaces alone")};
-  return {warn(networkd_id,
-               "systemd-networkd configures " + joined(taken, ", ") + ": it removes addresses that it does not know",
-               file_command("/etc/systemd/network/05-lanloom-" + e.file().instance + ".network",
-                            "[Match]\\nName=" + joined(e.own_interfaces(), " ") + "\\n[Link]\\nUnmanaged=yes\\n",
-                            "networkctl reload"))};
+  if (taken.empty() && all.empty()) all.push_back(pass(networkd_id, "systemd-networkd leaves our interfaces alone"));
+  if (taken.empty()) return all;
+  all.push_back(
+      warn(networkd_id,
+           "systemd-networkd configures " + joined(taken, ", ") + ": it removes addresses that it does not know",
+           file_command("/etc/systemd/network/05-lanloom-" + e.file().instance + ".network",
+                        "[Match]\\nName=" + joined(e.own_interfaces(), " ") + "\\n[Link]\\nUnmanaged=yes\\n",
+                        "networkctl reload")));
+  return all;
 }
 
 }  // namespace lanloom::app

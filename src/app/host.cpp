@@ -185,6 +185,8 @@ convergence host::converge(const plan& p, const std::function<bool(const std::st
       result.done.push_back(to_string(c.what));
     } catch (const std::exception& e) {
       result.failed.emplace_back(e.what());
+      auto& sentences = result.failed_causes[c.cause];
+      sentences += (sentences.empty() ? "" : "; ") + result.failed.back();
     }
   }
   result.unproven = now.unproven();

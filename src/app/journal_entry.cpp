@@ -62,7 +62,7 @@ struct printer {
            " " + std::to_string(e.mtu) + " " + crypto::to_base64(e.own);
   }
   std::string operator()(const taken_uplink& e) const {
-    return "uplink " + e.port + " " + e.bridge + (e.was_up ? " up" : " down");
+    return "uplink " + e.port + " " + e.bridge + (e.was_up ? " up " : " down ") + std::to_string(e.index);
   }
   std::string operator()(const unproven_move& e) const { return "unproven " + e.bridge; }
   std::string operator()(const had_address& e) const {
@@ -179,8 +179,9 @@ bool optional_from(std::string_view word, std::optional<ip_address>& into) {
 
 result uplink_from(const words& w) {
   const auto up = one_of(w[3], "down", "up");
-  if (!up) return std::nullopt;
-  return taken_uplink{std::string(w[1]), std::string(w[2]), *up};
+  const auto index = number_of<int>(w[4]);
+  if (!up || !index || *index <= 0) return std::nullopt;
+  return taken_uplink{std::string(w[1]), std::string(w[2]), *up, *index};
 }
 
 result had_address_from(const words& w) {
@@ -237,6 +238,16 @@ result forwarding_from(const words& w) {
 
 std::string to_string(const journal_entry& e) { return std::visit(printer{}, e); }
 
+bool are_of_one(const journal_entry& a, const journal_entry& b) {
+  if (const auto* x = std::get_if<made_link>(&a), *y = std::get_if<made_link>(&b); x != nullptr && y != nullptr) {
+    return x->kind == y->kind && x->name == y->name;
+  }
+  if (const auto* x = std::get_if<taken_uplink>(&a), *y = std::get_if<taken_uplink>(&b); x != nullptr && y != nullptr) {
+    return x->port == y->port && x->bridge == y->bridge;
+  }
+  return a == b;
+}
+
 bool belongs_to(const journal_entry& e, const attachment& a) {
   if (const auto* link = std::get_if<made_link>(&e)) return link->name == a.host_interface;
   if (const auto* address = std::get_if<made_address>(&e)) {
@@ -263,7 +274,7 @@ std::optional<journal_entry> parse_journal_entry(std::string_view line) {
   if (is("attached", 7)) return attachment_from(w);
   if (is("instance", 5)) return facts_from(w);
   if (is("unproven", 2)) return unproven_move{std::string(w[1])};
-  if (is("uplink", 4)) return uplink_from(w);
+  if (is("uplink", 5)) return uplink_from(w);
   if (is("had-address", 10)) return had_address_from(w);
   if (is("had-route", 11)) return had_route_from(w);
   return w.size() == 3 ? link_from(w) : std::nullopt;

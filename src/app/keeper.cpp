@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "beyond_reload.hpp"
+#include "control_group.hpp"
 #include "gateway_watch.hpp"
 #include "host_name.hpp"
 #include "joined.hpp"
@@ -25,7 +26,6 @@
 #include <lanloom/os/udp.hpp>
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/wait.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -56,19 +56,6 @@ constexpr std::chrono::seconds deaths_window{10};
 constexpr std::array ending_signals{SIGINT, SIGTERM, SIGQUIT};
 constexpr std::chrono::seconds patience_at_start{5};  // with a gateway that has yet to say where it is
 constexpr std::chrono::milliseconds patience_in_loop{500};
-constexpr std::string_view default_group = "lanloom";  // hosts without it need no warning
-
-gid_t control_gid(const std::string& group) {
-  std::array<char, 16384> room;
-  ::group entry{};
-  ::group* found = nullptr;
-  ::getgrnam_r(group.c_str(), &entry, room.data(), room.size(), &found);
-  if (found != nullptr) return found->gr_gid;
-  if (group != default_group) {
-    spdlog::warn("[control] group = \"{}\": there is no such group; only root may ask for status", group);
-  }
-  return 0;
-}
 
 // Adds what somebody may end us with, unless who started us wanted it ignored: nohup, or a shell's background job.
 void add_ending_signal(asio::signal_set& to, int s) {
@@ -109,7 +96,7 @@ class keeper {
         word_timer_(io_),
         network_timer_(io_),
         gateways_(io_),
-        moved_(moved_gateways(wanted)),
+        trial_{moved_gateways(wanted), std::nullopt},
         reconciler_(
             io_, on, std::move(wanted), [this](os::tap tap) { replace_tap(std::move(tap)); }, [this] { report(); },
             [this] { on_network_change(); }),
@@ -150,7 +137,7 @@ class keeper {
   void reload();
   void apply(config now);
   [[nodiscard]] plan plan_of(const config& c) const;
-  convergence put_in_force(config now, plan wanted);
+  convergence put_in_force(config now, plan wanted, std::optional<bridge_config> way_back);
   void watch();
   void go_back();
   void end_cut_off();
@@ -178,8 +165,10 @@ class keeper {
   ways_out ways_out_;
   bool telling_ = false;
   gateway_watch gateways_;
-  std::vector<std::vector<ip_address>> moved_;  // by the last change of uplinks, or at this start
-  std::optional<bridge_config> before_;         // that change, for the way back
+  struct {
+    std::vector<std::vector<ip_address>> moved;  // gateways, by the last change of uplinks or at this start
+    std::optional<bridge_config> before;         // that change, for the way back
+  } trial_;
   reconciler reconciler_;
   resolver resolver_;
   std::optional<os::channel> channel_;
@@ -379,20 +368,24 @@ void keeper::apply(config now) {
   }
   host_.preflight(wanted, now, patience_in_loop);
   configure_log(now.log, asked_, now.instance);
-  if (others) {
-    moved_ = moved_gateways(wanted, config_.bridge.uplinks);
-    before_ = config_.bridge;
-  }
-  const auto made = put_in_force(std::move(now), std::move(wanted));
+  const auto made = put_in_force(std::move(now), std::move(wanted), config_.bridge);
   setup_.host.error = joined(made.failed);
   spdlog::info("reloaded {}: {} changes", config_.file.string(), made.done.size());
 }
 
 // With other uplinks a new node takes over: it has a guard or none, and other addresses that are this host's own.
-convergence keeper::put_in_force(config now, plan wanted) {
+convergence keeper::put_in_force(config now, plan wanted, std::optional<bridge_config> way_back) {
   const bool others = now.bridge.uplinks != config_.bridge.uplinks;
   auto macs = own_macs(wanted);
-  auto made = reconciler_.replace(std::move(wanted));
+  const auto last = trial_;
+  if (others) trial_ = {moved_gateways(wanted, config_.bridge.uplinks), std::move(way_back)};
+  convergence made;
+  try {
+    made = reconciler_.replace(std::move(wanted));
+  } catch (...) {
+    trial_ = last;
+    throw;
+  }
   config_ = std::move(now);
   ++setup_.host.generation;
   if (!others) return made;
@@ -408,22 +401,21 @@ void keeper::watch() {
     try {
       host_.uplinks_proved();
       reconciler_.proved();
-      before_.reset();
+      trial_.before.reset();
     } catch (const std::exception& e) {
       spdlog::error("{}", e.what());  // the next look watches once more
     }
   };
-  gateways_.begin(config_.bridge.name, moved_, proved, [this] { before_ ? go_back() : end_cut_off(); });
+  gateways_.begin(config_.bridge.name, trial_.moved, proved, [this] { trial_.before ? go_back() : end_cut_off(); });
 }
 
 // The uplinks before the last change are in force again. Where that fails too, everything is undone.
 void keeper::go_back() {
   try {
     config back = config_;
-    back.bridge.uplinks = before_->uplinks;
-    back.bridge.stp = before_->stp;
-    before_.reset();
-    const auto made = put_in_force(back, plan_of(back));
+    back.bridge.uplinks = trial_.before->uplinks;
+    back.bridge.stp = trial_.before->stp;
+    const auto made = put_in_force(back, plan_of(back), std::nullopt);
     if (!made.failed.empty()) throw setup_error(joined(made.failed));
     if (!made.undone.failed.empty()) throw setup_error(joined(made.undone.failed));
     setup_.host.error = "the default gateway did not answer by the bridge, so the uplinks are as they were before";

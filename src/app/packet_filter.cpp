@@ -163,6 +163,15 @@ bool packet_filter::has_table(std::string_view family, std::string_view name) co
                      [&](const table& t) { return t.family == family && t.name == name; });
 }
 
+std::vector<std::string> packet_filter::tables_naming(std::string_view interface) const {
+  std::vector<std::string> found;
+  for (const auto& t : tables_) {
+    if (!t.interfaces.contains(interface)) continue;
+    found.push_back(t.kind == filter_kind::iptables ? t.program : "nft table " + t.family + " " + t.name);
+  }
+  return found;
+}
+
 bool packet_filter::names_interface(std::string_view table_or_chain, std::string_view interface) const {
   return std::any_of(tables_.begin(), tables_.end(), [&](const table& t) {
     return (t.name == table_or_chain || t.chains.contains(table_or_chain)) && t.interfaces.contains(interface);

@@ -36,11 +36,6 @@ std::string text_of(const link_place& place) {
   return place.netns.empty() ? place.name : place.name + " in netns " + place.netns;
 }
 
-std::string text_of(const os::route_entry& r) {
-  return (r.destination.length == 0 ? std::string("default") : to_string(r.destination)) +
-         (r.gateway ? " via " + to_string(*r.gateway) : "");
-}
-
 std::string text_of(std::uint16_t mtu, const os::mac_address& mac) {
   return " mac " + format_mac(mac) + " mtu " + std::to_string(mtu);
 }
@@ -69,7 +64,7 @@ struct printer {
   std::string operator()(const take_uplink& s) const {
     std::string moved;
     for (const auto& a : s.was.addresses) moved += (moved.empty() ? "" : ", ") + to_string(a.address);
-    for (const auto& r : s.was.routes) moved += (moved.empty() ? "" : ", ") + text_of(r);
+    for (const auto& r : s.was.routes) moved += (moved.empty() ? "" : ", ") + to_string(r);
     return "plug uplink " + s.was.name + " into " + s.bridge + (moved.empty() ? "" : " and move there " + moved);
   }
   std::string operator()(const add_address& s) const {
@@ -196,6 +191,11 @@ std::vector<takes_port> forwarded_ports(const plan& p) {
     }
   }
   return ports;
+}
+
+std::string to_string(const os::route_entry& r) {
+  return (r.destination.length == 0 ? std::string("default") : to_string(r.destination)) +
+         (r.gateway ? " via " + to_string(*r.gateway) : "");
 }
 
 std::vector<ip_address> gateways_of(const uplink_state& u) {

@@ -120,6 +120,7 @@ convergence reconciler::replace(plan wanted) {
   unheard_ = has_unheard(plan_);
   tries_.clear();
   left_alone_.clear();
+  failures_.clear();
   try {
     return pass(true);
   } catch (...) {  // or what was refused would be done a second later
@@ -130,21 +131,24 @@ convergence reconciler::replace(plan wanted) {
   }
 }
 
-// Whoever takes the bridge away has taken the host's own addresses with it: that is not left as it is.
+// Whoever takes the bridge away, or an uplink out of it, has taken the host's own addresses with it: that is not left
+// as it is.
 bool reconciler::carries_host(const std::string& line) const {
   const bool uplinks = std::any_of(plan_.steps.begin(), plan_.steps.end(),
                                    [](const step& s) { return std::holds_alternative<take_uplink>(s); });
   return uplinks && std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const step& s) {
-           return std::holds_alternative<create_bridge>(s) && to_string(s) == line;
+           const bool bears = std::holds_alternative<create_bridge>(s) || std::holds_alternative<take_uplink>(s);
+           return bears && to_string(s) == line;
          });
 }
 
 bool reconciler::may(const std::string& line, bool undoing) {
   if (!undoing && line.starts_with("undo ")) return false;
-  if (carries_host(line)) return true;
   if (left_alone_.contains(line)) return false;
-  auto& tries = tries_[line];
   const auto now = os::monotonic_now();
+  if (const auto failed = failures_.find(line); failed != failures_.end()) return now >= failed->second.next_try;
+  if (carries_host(line)) return true;
+  auto& tries = tries_[line];
   while (!tries.empty() && now - tries.front() > window) tries.pop_front();
   if (tries.size() < times_allowed) {
     tries.push_back(now);
@@ -159,29 +163,52 @@ bool reconciler::may(const std::string& line, bool undoing) {
 
 convergence reconciler::pass(bool undoing) {
   owes_undoing_ = owes_undoing_ || undoing;
-  auto made = host_.converge(plan_, [&](const std::string& line) { return may(line, owes_undoing_); });
-  owes_undoing_ = owes_undoing_ && (!made.failed.empty() || !made.undone.failed.empty());
+  std::set<std::string> refused;
+  auto made = host_.converge(plan_, [&](const std::string& line) {
+    const bool yes = may(line, owes_undoing_);
+    if (!yes) refused.insert(line);
+    return yes;
+  });
+  remember(made.failed_causes, refused);
+  owes_undoing_ = owes_undoing_ && (!failures_.empty() || !made.undone.failed.empty());
   std::erase_if(tries_, [now = os::monotonic_now()](const auto& entry) {
     return entry.second.empty() || now - entry.second.back() > window;
   });
   unproven_ = made.unproven;
-  report(made);
+  report(made, undoing);
   if (made.tap) on_tap_(std::move(*std::exchange(made.tap, std::nullopt)));
   if (!standing_.empty() || owes_undoing_) look_in(retry_time);
   if (unheard_) look_in(unheard_time);
   return made;
 }
 
-void reconciler::report(const convergence& made) {
-  if (!made.done.empty()) {
+// What failed was no change of somebody else's, so it does not count as one.
+void reconciler::remember(const std::map<std::string, std::string>& failed, const std::set<std::string>& refused) {
+  std::erase_if(failures_, [&](const auto& known) {
+    return !failed.contains(known.first) && !refused.contains(known.first);  // it went well, or is not wanted any more
+  });
+  for (const auto& [line, why] : failed) {
+    auto& f = failures_[line];
+    f.why = why;
+    f.pause = std::clamp(f.pause * 2, std::chrono::seconds(retry_time), longest_pause);
+    f.next_try = os::monotonic_now() + f.pause;
+    if (const auto tries = tries_.find(line); tries != tries_.end() && !tries->second.empty()) tries->second.pop_back();
+  }
+}
+
+void reconciler::report(const convergence& made, bool asked_for) {
+  if (!made.done.empty() && !asked_for) {
     corrections_ += made.done.size();
     spdlog::warn("put right: {}", joined(made.done));
+  }
+  for (const auto& line : made.done) {
+    if (asked_for) spdlog::info("reload: {}", line);
   }
   for (const auto& line : made.undone.left) spdlog::warn("{}", line);
   for (const auto& line : made.undone.failed) spdlog::error("{}", line);
   std::vector<std::string> standing = made.missing;
   standing.insert(standing.end(), made.conflicts.begin(), made.conflicts.end());
-  standing.insert(standing.end(), made.failed.begin(), made.failed.end());
+  for (const auto& [line, f] : failures_) standing.push_back(f.why);
   for (const auto& line : standing) {
     if (std::find(standing_.begin(), standing_.end(), line) == standing_.end()) spdlog::error("{}", line);
   }

@@ -5,9 +5,10 @@
 //    every one and a half where the plan names what the kernel tells nothing of: ports in the database of Open vSwitch,
 //    rules of the older iptables. A firewall that others write rule by rule has half a second to become quiet.
 // 2. What it puts right is said once and counted. A change that would be made for the fourth time within a minute is
-//    left alone, and reported, until the next reload: somebody else wants it otherwise. But a bridge that has the
-//    addresses of this host's uplinks is made again each time.
-// 3. What the plan does not name any more is undone when the plan changes; what that could not do is tried again.
+//    left alone, and reported, until the next reload: somebody else wants it otherwise. But what the host's own
+//    addresses hang on, its uplinks and the bridge that has them, is made again each time.
+// 3. What fails is said once and tried again, after a pause that grows from one second to half a minute.
+// 4. What the plan does not name any more is undone when the plan changes; what that could not do is tried again.
 // Process: keeper, its loop. Errors: what host says; in the loop they are logged and tried again.
 #pragma once
 
@@ -37,6 +38,7 @@ class reconciler {
   static constexpr std::chrono::milliseconds firewall_settle_time{500};
   static constexpr std::size_t times_allowed = 3;
   static constexpr std::chrono::minutes window{1};
+  static constexpr std::chrono::seconds longest_pause{30};
 
   // `on_tap` takes the TAP that had to be opened anew; `on_change` hears that corrections() or problems() changed;
   // `on_network` that the kernel told of a change of links, addresses or routes, whoever made it.
@@ -67,7 +69,8 @@ class reconciler {
   [[nodiscard]] bool carries_host(const std::string& line) const;
   [[nodiscard]] bool may(const std::string& line, bool undoing);
   convergence pass(bool undoing);
-  void report(const convergence& made);
+  void remember(const std::map<std::string, std::string>& failed, const std::set<std::string>& refused);
+  void report(const convergence& made, bool asked_for);
 
   host& host_;
   plan plan_;
@@ -84,6 +87,12 @@ class reconciler {
   std::optional<std::chrono::steady_clock::time_point> due_;  // of the timer's next look
   std::uint64_t corrections_ = 0;
   std::map<std::string, std::deque<time_point>> tries_;  // of one change within the window
+  struct failure {
+    std::string why;
+    std::chrono::seconds pause{};
+    time_point next_try{};
+  };
+  std::map<std::string, failure> failures_;  // by the change that failed
   std::set<std::string> left_alone_;
   std::vector<std::string> standing_;  // what is missing, taken or refused
 };

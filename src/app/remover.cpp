@@ -125,14 +125,13 @@ bool remover::has_foreign_ports(const os::link& bridge) {
     ports += (ports.empty() ? "" : ", ") + l.name;
   }
   if (ports.empty()) return false;
-  const auto addresses = is_lost() ? addresses_of(bridge) : std::string();
-  report_.left.push_back(
-      "bridge " + bridge.name + " stays: somebody plugged in " + ports + "; " +
-      (addresses.empty()
-           ? ""
-           : "the journal is lost, so that may be an uplink whose addresses " + bridge.name + " has (" + addresses +
-                 "): then run `lanloom up` with this instance's file, which " + "finds out, and stop it; otherwise ") +
-      "unplug it, or " + forcing_);
+  auto text = "bridge " + bridge.name + " stays: somebody plugged in " + ports + "; ";
+  if (const auto addresses = is_lost() ? moving_addresses(bridge) : std::string(); !addresses.empty()) {
+    text += "the journal is lost, so that may be an uplink whose addresses " + bridge.name + " has (" + addresses +
+            "): then run `lanloom up` with this instance's file, which finds out, and stop it; otherwise ";
+  }
+  text += "unplug it, or " + forcing_;
+  report_.left.push_back(std::move(text));
   return true;
 }
 
@@ -142,9 +141,11 @@ bool remover::is_lost() const {
                       [](const journal_entry& e) { return std::holds_alternative<instance_facts>(e); });
 }
 
-std::string remover::addresses_of(const os::link& l) {
+std::string remover::moving_addresses(const os::link& bridge) {
   std::string text;
-  for (const auto& a : here_.addresses(l.index)) text += (text.empty() ? "" : ", ") + to_string(a);
+  for (const auto& a : here_.address_details(bridge.index)) {
+    if (moves(a)) text += (text.empty() ? "" : ", ") + to_string(a.address);
+  }
   return text;
 }
 

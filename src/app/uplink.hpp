@@ -5,7 +5,8 @@
 //    out of the interface. Whatever is renewed by somebody else (DHCP, router advertisements) is refused beforehand:
 //    its owner would go on renewing it where it has no effect.
 // 2. As it was is in the journal before the first change: taken_uplink, and had_address and had_route lines in front of
-//    it. Both directions can be cut short anywhere and done again.
+//    it. Both directions can be cut short anywhere and done again. An interface that is called otherwise by then is
+//    known by its index.
 // 3. The interface keeps its MAC and MTU. The addresses change theirs, there and back: up to 256 neighbours that the
 //    host knows hear of it at once, being asked for their own from the new one; others learn by their own neighbour
 //    detection.
@@ -23,12 +24,24 @@
 
 namespace lanloom::app {
 
+// Whether an address moves along: all that stay do, but link-local ones of IPv6.
+[[nodiscard]] bool moves(const os::address_info& a);
+
+inline constexpr const char* bearer_of_one_mac =
+    "carries frames of its own MAC address alone, as wireless interfaces do, so no bridge can have it; use NAT in its "
+    "place: leave [bridge] uplinks empty and set [nat] masquerade";
+
+// The line of an uplink by its name in the file; of an interface, whatever it is called now. nullptr: there is none.
+[[nodiscard]] const taken_uplink* find_taken(const std::vector<journal_entry>& entries, const std::string& port);
+[[nodiscard]] const taken_uplink* find_taken(const std::vector<journal_entry>& entries, const os::link& port);
+
 // Those of the configuration that are there, as they were before they were taken: the journal knows it of one that is
 // a port already. Where the journal is lost, what the bridge has beyond the configuration came with the first of them.
 [[nodiscard]] std::vector<uplink_state> read_uplinks(const config& c, const std::vector<journal_entry>& entries);
 
-// Refuses what cannot be an uplink, or would not come through it whole. Asks the default gateways of what is not taken
-// yet, for `patience` at most: if none answers now, nobody could tell later whether the bridge carries.
+// uplink_check.cpp: refuses what cannot be an uplink, or would not come through it whole. Asks the default gateways of
+// what is not taken yet, for `patience` at most: if none answers now, nobody could tell later whether the bridge
+// carries.
 void check_uplinks(const plan& p, const host_view& kernel, const std::vector<journal_entry>& entries,
                    std::chrono::milliseconds patience);
 

@@ -60,11 +60,13 @@ link parse_link(const nlmsghdr& message) {
   l.up = (header.ifi_flags & IFF_UP) != 0;
   l.ethernet = header.ifi_type == ARPHRD_ETHER;
   l.makes_addresses = false;  // the kernel says nothing where IPv6 is off
+  bool elsewhere = false;
   each_attribute(attributes_after<ifinfomsg>(message), [&](int type, bytes_view value) {
     if (type == IFLA_IFNAME) l.name = text_in(value);
     if (type == IFLA_IFALIAS) l.alias = text_in(value);
     if (type == IFLA_MASTER) l.master = integer_in<int>(value);
     if (type == IFLA_LINK) l.peer = integer_in<int>(value);
+    if (type == IFLA_LINK_NETNSID) elsewhere = true;
     if (type == IFLA_MTU) l.mtu = integer_in<unsigned>(value);
     if (type == IFLA_ADDRESS && value.size() == l.mac.size()) std::copy(value.begin(), value.end(), l.mac.begin());
     if (type == IFLA_AF_SPEC) {
@@ -74,6 +76,7 @@ link parse_link(const nlmsghdr& message) {
     }
     if (type == IFLA_LINKINFO) parse_kind(value, l);
   });
+  if (!elsewhere && (l.kind == "macvlan" || l.kind == "macvtap" || l.kind == "ipvlan")) l.lower = l.peer;
   if (l.kind != "veth") l.peer = 0;
   return l;
 }

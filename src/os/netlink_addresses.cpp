@@ -120,12 +120,17 @@ neighbour_state netlink::neighbour(int index, const ip_address& neighbour) {
 }
 
 std::vector<ip_address> netlink::neighbours(int index) {
+  return neighbours_in(index, NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE);
+}
+
+std::vector<ip_address> netlink::permanent_neighbours(int index) { return neighbours_in(index, NUD_PERMANENT); }
+
+std::vector<ip_address> netlink::neighbours_in(int index, unsigned states) {
   netlink_message asked(RTM_GETNEIGH, NLM_F_DUMP);
   asked.append<ndmsg>();
   return dump<ip_address>(asked, "list neighbours", [&](const nlmsghdr& m) -> std::optional<ip_address> {
     const auto header = payload_header<ndmsg>(m);
-    const bool learned = (header.ndm_state & (NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE)) != 0;
-    if (header.ndm_ifindex != index || !learned) return std::nullopt;
+    if (header.ndm_ifindex != index || (header.ndm_state & states) == 0) return std::nullopt;
     return address_in(find_attribute(attributes_after<ndmsg>(m), NDA_DST), header.ndm_family);
   });
 }

@@ -83,7 +83,7 @@ struct made_host {
       r.out_index = bridge.link.index;
       bridge.routes.push_back(r);
     }
-    entries.emplace_back(taken_uplink{s.was.name, s.bridge, s.was.up});
+    entries.emplace_back(taken_uplink{s.was.name, s.bridge, s.was.up, port.index});
   }
   void operator()(const add_address& s) {
     at(s.to).addresses.push_back(s.address);
@@ -296,19 +296,31 @@ TEST_CASE("an uplink that is gone is missing; one that somebody else has is thei
         "missing: uplink eth0: there is no such interface; plug it in, or correct [bridge] uplinks\n");
   made_host theirs(p);
   theirs.at({"eth0", {}}).link.master = 99;
-  CHECK(changes(theirs, p) ==
-        "conflict: uplink eth0: is a port of something else already; take it out, or correct [bridge] uplinks\n");
+  CHECK(
+      changes(theirs, p) ==
+      "conflict: uplink eth0: is a port of something else already; take it out (ip link set eth0 nomaster), or correct "
+      "[bridge] uplinks\n");
   made_host h(p);
   auto renamed = example("lan", with_uplink);
   renamed.bridge.name = "br-new";
   const auto other = make_plan(renamed, example_key(), {1500, false, false, {example_uplink()}});
   const auto both = changes(h, other);  // given back by the one before the other takes it
   CHECK(both.find("conflict") == std::string::npos);
-  CHECK(both.find("undo uplink eth0 br-lan up") < both.find("plug uplink eth0 into br-new"));
+  CHECK(both.find("undo uplink eth0 br-lan up ") < both.find("plug uplink eth0 into br-new"));
   CHECK(both.find("plug uplink eth0 into br-new") != std::string::npos);
   auto c = example("lan", with_uplink);
   c.bridge.uplinks.clear();
-  CHECK(changes(h, plan_of_config(c)) == "undo uplink eth0 br-lan up\n");
+  CHECK(changes(h, plan_of_config(c)) ==
+        "undo uplink eth0 br-lan up " + std::to_string(h.at({"eth0", {}}).link.index) + "\n");
+  made_host renamed_now(p);
+  renamed_now.at({"eth0", {}}).link.name = "lan0";
+  CHECK(
+      changes(renamed_now, p) ==
+      "missing: uplink eth0: is called lan0 now; give it its name back, or write the other in [bridge] uplinks and run "
+      "`lanloom reload`\n");
+  made_host anew(p);  // the same name, plugged in anew
+  anew.at({"eth0", {}}).link.index = 77;
+  CHECK(changes(anew, p).starts_with("plug uplink eth0 into br-lan"));
   auto bridge_lost = made_host(p);
   bridge_lost.lose("br-lan");
   const auto d = difference(p, bridge_lost.kernel, bridge_lost.entries);

@@ -357,7 +357,7 @@ TEST_CASE("a port that somebody else has by now, or that is gone, is left, and n
     const auto report = host("lan", run_directory).undo(false);
     CHECK(joined(report.left) ==
           "uplink eth0: somebody made it a port of another bridge, so what it had is not put "
-          "back: 192.168.50.6/24, fd00:50::6/64\n");
+          "back: 192.168.50.6/24, fd00:50::6/64, route default via 192.168.50.1, route default via fd00:50::1\n");
   });
   on_own_host([] {
     make_example_host();
@@ -365,7 +365,22 @@ TEST_CASE("a port that somebody else has by now, or that is gone, is left, and n
     shell("ip link del eth0");
     const auto report = host("lan", run_directory).undo(false);
     CHECK(joined(report.left) ==
-          "uplink eth0: is gone, so what it had cannot be put back: 192.168.50.6/24, fd00:50::6/64\n");
+          "uplink eth0: is gone, so what it had cannot be put back: 192.168.50.6/24, fd00:50::6/64, route default via "
+          "192.168.50.1, route default via fd00:50::1\n");
+  });
+}
+
+TEST_CASE("an uplink that somebody renamed while it was ours is found, and gets back what it had") {
+  on_own_host([] {
+    make_example_host();
+    { const auto tap = started(host("lan", run_directory), plan_now()); }
+    shell("ip link set eth0 down; ip link set eth0 name lan0");
+    const auto report = host("lan", run_directory).undo(false);
+    CHECK(joined(report.failed).empty());
+    CHECK(joined(report.left).empty());
+    CHECK(joined(report.removed).find("uplink eth0 (lan0 now) from br-lan") != std::string::npos);
+    CHECK(ip_of("-o -4 addr show dev lan0").find("192.168.50.6/24") != std::string::npos);
+    CHECK(ip_of("route show default").starts_with("default via 192.168.50.1 dev lan0"));
   });
 }
 
@@ -393,7 +408,11 @@ TEST_CASE("what cannot be an uplink is refused with its cure, and nothing is tou
   refused("ip link set eth0 mtu 1400",
           "uplink eth0: has MTU 1400, which the LAN's 1500 do not fit through; set [tap] mtu "
           "= 1400 on every host, or run: ip link set eth0 mtu 1500");
-  refused("ip link add br9 type bridge; ip link set eth0 master br9", "is a port of something else already");
+  refused("ip link add br9 type bridge; ip link set eth0 master br9",
+          "is a port of br9 already; take it out (ip link set eth0 nomaster)");
+  refused("ip link add mv0 link eth0 type macvlan", "uplink eth0: mv0, a macvlan, takes its frames already");
+  refused("ip neigh add 192.168.50.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent",
+          "remove it: ip neigh del 192.168.50.9 dev eth0");
   refused("ip link del eth0", "uplink eth0: there is no such interface");
   refused("sysctl -q -w net.ipv6.conf.default.disable_ipv6=1",
           "uplink eth0: its address fd00:50::6/64 would not move, IPv6 being switched off for new interfaces of this "

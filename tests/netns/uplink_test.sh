@@ -81,7 +81,7 @@ an_uplink_that_vanished_is_taken_again() {
   outside ip link set toA down
   must alpha ip link set u0 down
   alpha ip link set u0 name gone0
-  eventually 20 grep -q 'uplink u0: there is no such interface' "$D/alpha.log"
+  eventually 20 grep -q 'uplink u0: is called gone0 now' "$D/alpha.log"
   alpha ip link set gone0 name u0
   outside ip link set toA up
   eventually 20 has_way_out

@@ -119,6 +119,9 @@ std::vector<std::string> fix_forwards(examination& e);
 std::vector<std::string> fix_rp_filter(examination& e);
 std::vector<std::string> fix_bridge_mtu(examination& e);
 
+// doctor_uplinks.cpp
+[[nodiscard]] findings check_uplink_rules(examination& e);
+
 // doctor_programs.cpp
 [[nodiscard]] findings check_network_manager(examination& e);
 [[nodiscard]] findings check_networkd(examination& e);

@@ -22,6 +22,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -48,13 +49,14 @@ struct undo_report {
 
 // What one pass of converge did.
 struct convergence {
-  std::vector<std::string> done;       // one line for each change
-  std::vector<std::string> missing;    // what somebody else has to make first; a later pass goes on
-  std::vector<std::string> conflicts;  // what somebody else has taken
-  undo_report undone;                  // of what the plan does not name any more
-  std::vector<std::string> failed;     // what the kernel refused
-  bool unproven = false;               // uplinks were taken, in this pass or before: does the bridge carry?
-  std::optional<os::tap> tap;          // opened in this pass: it lives as long as this object or a duplicate of it
+  std::vector<std::string> done;                     // one line for each change
+  std::vector<std::string> missing;                  // what somebody else has to make first; a later pass goes on
+  std::vector<std::string> conflicts;                // what somebody else has taken
+  undo_report undone;                                // of what the plan does not name any more
+  std::vector<std::string> failed;                   // what the kernel refused
+  std::map<std::string, std::string> failed_causes;  // of that, as `may` heard them, and the sentences
+  bool unproven = false;       // uplinks were taken, in this pass or before: does the bridge carry?
+  std::optional<os::tap> tap;  // opened in this pass: it lives as long as this object or a duplicate of it
 };
 
 class host {

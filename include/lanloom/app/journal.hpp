@@ -111,6 +111,7 @@ struct taken_uplink {
   std::string port;
   std::string bridge;
   bool was_up = true;
+  int index = 0;  // tells it, under whatever name, from another that has its name by now
   bool operator==(const taken_uplink&) const = default;
 };
 struct had_address {
@@ -153,6 +154,9 @@ void write_journal(const std::filesystem::path& file, std::string_view origin,
 
 // "<boot id> net:[<inode>]", of the caller's network namespace.
 [[nodiscard]] std::string read_origin();
+
+// Whether both speak of one thing, though its MAC or its index may be another by now.
+[[nodiscard]] bool are_of_one(const journal_entry& a, const journal_entry& b);
 
 // Whether an entry is there because of that attachment, itself among them.
 [[nodiscard]] bool belongs_to(const journal_entry& e, const attachment& a);

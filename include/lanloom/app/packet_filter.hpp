@@ -89,6 +89,8 @@ class packet_filter {
 
   [[nodiscard]] bool has_chain(std::string_view name) const;
   [[nodiscard]] bool has_table(std::string_view family, std::string_view name) const;
+  // Whose rules speak of the interface: "nft table inet filter", "iptables".
+  [[nodiscard]] std::vector<std::string> tables_naming(std::string_view interface) const;
   // Whether a rule of a table with this chain or of this name speaks of the interface.
   [[nodiscard]] bool names_interface(std::string_view table_or_chain, std::string_view interface) const;
 

@@ -41,6 +41,7 @@ struct uplink_state {
   std::vector<os::route_entry> routes;  // their out_index is 0
 };
 [[nodiscard]] std::vector<ip_address> gateways_of(const uplink_state& u);  // of its default routes
+[[nodiscard]] std::string to_string(const os::route_entry& r);             // "default via 192.0.2.1"
 
 struct create_bridge {  // takes no router advertisements
   std::string name;

@@ -47,6 +47,7 @@ struct link {
   std::string alias;
   int master = 0;  // index of the bridge it is a port of, or 0
   int peer = 0;    // a veth's other end, as numbered in the namespace where that lives
+  int lower = 0;   // of a macvlan, macvtap or ipvlan: the interface whose frames it shares, if that is here
   unsigned mtu = 0;
   bool up = false;  // by administration; says nothing about carrier
   mac_address mac{};
@@ -173,8 +174,9 @@ class netlink {
   // that works, nothing is sent, and the answer is failed.
   void probe_neighbour(int index, const ip_address& neighbour);
   [[nodiscard]] neighbour_state neighbour(int index, const ip_address& neighbour);
-  // Those whose Ethernet address the kernel has learned and not given up.
+  // Those whose Ethernet address the kernel has learned and not given up; those that somebody has written down.
   [[nodiscard]] std::vector<ip_address> neighbours(int index);
+  [[nodiscard]] std::vector<ip_address> permanent_neighbours(int index);
 
  private:
   struct outcome;
@@ -187,7 +189,8 @@ class netlink {
   void change(netlink_message& asked, const std::string& what, int index, std::initializer_list<int> fine = {});
   void set_flag(int index, unsigned flag, bool on);
   int neighbour_bits(int index, const ip_address& neighbour);
-  int ask_ethtool(std::string_view name, void* question);  // 0, or an error number
+  std::vector<ip_address> neighbours_in(int index, unsigned states);  // NUD_* of linux/neighbour.h
+  int ask_ethtool(std::string_view name, void* question);             // 0, or an error number
   std::optional<link> ask_link(netlink_message& asked, const std::string& context);
 
   struct socket_closer {
