@@ -44,6 +44,14 @@ bool goes_with_link(const journal_entry& e, const std::vector<journal_entry>& al
   });
 }
 
+// What goes with its link stays known while that stays, as ours and nobody else's.
+void drop_gone(const std::vector<journal_entry>& before, std::vector<journal_entry>& remaining) {
+  const auto stay = remaining;
+  std::erase_if(remaining, [&](const journal_entry& e) {
+    return goes_with_link(e, before) && (!std::get<made_address>(e).netns.empty() || !goes_with_link(e, stay));
+  });
+}
+
 // Until an uplink has been given back, how it was is needed, and so is the bridge that has its addresses.
 bool is_needed(const journal_entry& e, const std::vector<journal_entry>& remaining) {
   return std::any_of(remaining.begin(), remaining.end(), [&](const journal_entry& other) {
@@ -74,12 +82,13 @@ undo_report host::undo(bool force) {
   std::vector<journal_entry> remaining;
   for (std::size_t i = entries.size(); i-- > 0;) {
     const auto& e = entries[i];
-    const bool kept =
-        (refused[0] && is_of_family(e, false)) || (refused[1] && is_of_family(e, true)) || is_needed(e, remaining);
-    auto outcome = goes_with_link(e, entries) ? fate::gone : fate::stays;
-    if (!kept && outcome == fate::stays) succeeded(report, [&] { outcome = remove.undo(e); });
+    const bool kept = (refused[0] && is_of_family(e, false)) || (refused[1] && is_of_family(e, true)) ||
+                      is_needed(e, remaining) || goes_with_link(e, entries);
+    auto outcome = fate::stays;
+    if (!kept) succeeded(report, [&] { outcome = remove.undo(e); });
     if (outcome == fate::stays) remaining.insert(remaining.begin(), e);
   }
+  drop_gone(entries, remaining);
   // Of no use by themselves, but without them the next undo would take this journal for one made up from marks.
   for (const auto& e : entries) {
     if (!remaining.empty() && std::holds_alternative<instance_facts>(e)) remaining.push_back(e);

@@ -126,9 +126,11 @@ bool remover::has_foreign_ports(const os::link& bridge) {
   }
   if (ports.empty()) return false;
   auto text = "bridge " + bridge.name + " stays: somebody plugged in " + ports + "; ";
-  if (const auto addresses = is_lost() ? moving_addresses(bridge) : std::string(); !addresses.empty()) {
+  if (const auto addresses = foreign_addresses(bridge); !addresses.empty() && is_lost()) {
     text += "the journal is lost, so that may be an uplink whose addresses " + bridge.name + " has (" + addresses +
             "): then run `lanloom up` with this instance's file, which finds out, and stop it; otherwise ";
+  } else if (!addresses.empty()) {
+    text += "addresses that others gave it would go with it (" + addresses + "), so move them first; then ";
   }
   text += "unplug it, or " + forcing_;
   report_.left.push_back(std::move(text));
@@ -141,10 +143,12 @@ bool remover::is_lost() const {
                       [](const journal_entry& e) { return std::holds_alternative<instance_facts>(e); });
 }
 
-std::string remover::moving_addresses(const os::link& bridge) {
+// Not by us.
+std::string remover::foreign_addresses(const os::link& bridge) {
   std::string text;
   for (const auto& a : here_.address_details(bridge.index)) {
-    if (moves(a)) text += (text.empty() ? "" : ", ") + to_string(a.address);
+    if (!moves(a) || contains(all_, made_address{"", bridge.name, a.address})) continue;
+    text += (text.empty() ? "" : ", ") + to_string(a.address);
   }
   return text;
 }

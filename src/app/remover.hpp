@@ -44,7 +44,7 @@ class remover {
  private:
   bool has_foreign_ports(const os::link& bridge);
   [[nodiscard]] bool is_lost() const;  // the journal that the entries were in at first
-  std::string moving_addresses(const os::link& bridge);
+  std::string foreign_addresses(const os::link& bridge);
   bool has_processes(const std::string& name);
 
   std::string instance_;

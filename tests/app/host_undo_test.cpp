@@ -119,6 +119,27 @@ TEST_CASE("a bridge with others' ports stays and is named, until forced") {
   });
 }
 
+TEST_CASE("of a bridge that stays, addresses of others are told from ours") {
+  on_own_host([] {
+    make_example_host();
+    leave_behind();
+    shell(
+        "ip link add theirs type veth peer name theirs2; ip link set theirs master br-lan; "
+        "ip addr add 192.168.60.6/24 dev br-lan");
+    host h("lan", run_directory);
+    for (int i = 0; i < 2; ++i) {
+      CHECK(joined(h.undo(false).left) ==
+            "bridge br-lan stays: somebody plugged in theirs; addresses that others gave it would go with it "
+            "(192.168.60.6/24), so move them first; then unplug it, or run: lanloom down lan --force\n");
+    }
+    shell("ip link set theirs nomaster");
+    const auto report = h.undo(false);
+    CHECK(joined(report.removed) == "bridge br-lan\n");
+    CHECK(joined(report.left).empty());
+    CHECK_FALSE(h.has_leftovers());
+  });
+}
+
 TEST_CASE("a namespace with processes stays and is named, until forced") {
   on_own_host([] {
     make_example_host();

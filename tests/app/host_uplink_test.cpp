@@ -83,10 +83,12 @@ TEST_CASE("an uplink's addresses and routes move to the bridge, and back") {
   });
 }
 
-TEST_CASE("an uplink that was down, and has nothing, is down again") {
+TEST_CASE("an uplink that was down is down again, with what it had") {
   on_own_host([] {
     make_example_host();
-    shell("ip link add eth9 type veth peer name far9");
+    shell(
+        "ip link add eth9 type veth peer name far9; ip addr add 192.168.60.6/24 dev eth9; "
+        "ip addr add fd00:60::6/64 dev eth9");
     const auto text = [] {
       auto t = std::string(with_uplink);
       t.replace(t.find("\"eth0\""), 6, "\"eth9\"");
@@ -97,8 +99,12 @@ TEST_CASE("an uplink that was down, and has nothing, is down again") {
     {
       const auto tap = started(h, plan_now(text));
       CHECK(ip_of("-o link show eth9 up").find("master br-lan") != std::string::npos);
+      CHECK(ip_of("-o -6 addr show dev br-lan").find("fd00:60::6/64") != std::string::npos);
     }
-    CHECK(joined(h.undo(false).left).empty());
+    const auto report = h.undo(false);
+    CHECK(joined(report.left).empty());
+    CHECK(joined(report.failed).empty());
+    CHECK(ip_of("-o -6 addr show dev eth9").find("fd00:60::6/64") != std::string::npos);
     CHECK(difference(before, take_network_image()) == "");
   });
 }
@@ -187,6 +193,9 @@ TEST_CASE("an uplink that cannot be taken whole is not taken: the host goes on a
     CHECK(ip_of("-6 route show default; ip route show default") == routes);
     CHECK(ip_of("-o -4 addr show dev eth0").find("192.168.50.6/24") != std::string::npos);
     CHECK(ip_of("-o -4 addr show dev br-lan").empty());
+    // Whoever takes it later has it tried as well.
+    CHECK_FALSE(made.unproven);
+    CHECK(h.converge(plan_now(), [](const std::string&) { return true; }).unproven);
   });
 }
 
@@ -333,6 +342,25 @@ TEST_CASE("neighbours hear at once at which MAC address the host is, there and b
   });
 }
 
+TEST_CASE("a start with another key after a crash gives the uplink back all the same") {
+  on_own_host([] {
+    make_example_host();
+    const auto before = take_network_image();
+    { const auto tap = started(host("lan", run_directory), plan_now()); }
+    host h("lan", run_directory);
+    {
+      const auto c = example("lan", with_uplink);
+      auto key = example_key();
+      key.bytes[0] ^= 1;
+      const auto tap = started(h, make_plan(c, key, read_facts(c)));
+    }
+    const auto report = h.undo(false);
+    CHECK(joined(report.left).empty());
+    CHECK(joined(report.failed).empty());
+    CHECK(difference(before, take_network_image()) == "");
+  });
+}
+
 TEST_CASE("down without a journal leaves the bridge that has an uplink, and says why") {
   on_own_host([] {
     make_example_host();
@@ -385,12 +413,13 @@ TEST_CASE("an uplink that somebody renamed while it was ours is found, and gets 
 }
 
 TEST_CASE("what cannot be an uplink is refused with its cure, and nothing is touched") {
-  const auto refused = [](const char* harm, const std::string& says) {
+  auto text = std::string(with_uplink);
+  const auto refused = [&](const char* harm, const std::string& says) {
     on_own_host([&] {
       make_example_host();
       shell(harm);
       const auto before = take_network_image();
-      const auto why = refusal([] { preflight(); });
+      const auto why = refusal([&] { preflight(text); });
       CHECK_MESSAGE(why.find(says) != std::string::npos, why);
       CHECK(difference(before, take_network_image()) == "");
     });
@@ -421,4 +450,12 @@ TEST_CASE("what cannot be an uplink is refused with its cure, and nothing is tou
       "ip -n world link set far0 down; ip -n world link del far0; ip link add eth0 type veth peer name far0; ip link "
       "set eth0 up; ip link set far0 up; ip addr add 192.168.50.6/24 dev eth0; ip route add default via 192.168.50.1",
       "uplink eth0: its default gateway 192.168.50.1 does not answer");
+  refused(
+      "ip addr add 172.18.0.6/24 dev eth0; ip route add 10.7.0.0/16 via 172.18.0.1; ip addr del 172.18.0.6/24 dev eth0",
+      "uplink eth0: its route 10.7.0.0/16 via 172.18.0.1 leads by 172.18.0.1, which none of its addresses and routes "
+      "covers any more");
+  text.insert(text.find("uplinks"), "addresses = [\"192.168.50.6/24\"]\n");
+  refused(
+      "true",
+      "[bridge] addresses: 192.168.50.6/24 is an address of uplink eth0, which moves to br-lan by itself; remove it");
 }
