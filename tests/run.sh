@@ -93,8 +93,7 @@ run() {
 
 # A unit is a call of one of the functions below, in a process of its own beside the others: it counts for itself and
 # leaves what it prints and counts to `tell`.
-two_lanes=$(($(nproc) > 1 ? 2 : 1))
-lanes=$two_lanes  # one where namespaces of hosts are made: their tests wait for what the machine does in real time
+lanes=$(($(nproc) > 1 ? 2 : 1))
 units=()  # their process groups, in order
 told=0    # how many of them are printed and counted
 
@@ -365,7 +364,6 @@ unit script without_ipsec_mb "${as_user[@]}" bash tests/without_ipsec_mb_test.sh
 unit script layering "${as_user[@]}" bash tests/layering_test.sh
 unit corpora release ""
 part "network namespaces, release: what measures, alone"
-lanes=1
 for test in tests/netns/*_test.sh; do
   test=$(basename "$test" _test.sh)
   if [[ $measuring == *" $test "* ]]; then unit namespace_test "$test" && settle; fi
@@ -376,7 +374,6 @@ for test in tests/netns/*_test.sh; do
   if [[ $measuring != *" $test "* ]]; then unit namespace_test "$test"; fi
 done
 part "unit tests, simulator and fuzz corpora under address and undefined behaviour sanitizers"
-lanes=$two_lanes
 unit_tests asan "(asan)" "${modules[@]}"
 unit corpora asan "(asan)"
 part "fuzzers, $fuzz_seconds s each"

@@ -66,6 +66,7 @@ case_of the_host_alone_is_looked_at_without_an_instance
 a_forward_drop_is_found_and_cured() {
   alpha iptables -P FORWARD DROP
   not reaches n1 10.5.0.31
+  eventually 20 has_its_addresses alpha
   lab_state A >"$D/broken.state"
   doctor alpha
   same "status" 1 $status

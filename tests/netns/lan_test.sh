@@ -37,7 +37,6 @@ everybody_pings_everybody() {
 }
 case_of everybody_pings_everybody
 
-has_its_addresses() { [ -z "$("$1" ip -6 address show tentative)" ]; }
 
 everybody_pings_everybody_over_ipv6() {
   local from to

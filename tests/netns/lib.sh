@@ -181,6 +181,8 @@ as_found() { # as_found COMMAND FILE: the host is as `lab_state` wrote it to FIL
   diff "$2" "$D/now.state" >&2 || fail "$1 is not as it was found: $(diff "$2" "$D/now.state" | sed -n 2p)"
 }
 
+has_its_addresses() { [ -z "$("$1" ip -6 address show tentative)" ]; } # none is still being looked for as a duplicate
+
 host_of() {
   case $1 in
     alpha) echo A ;;

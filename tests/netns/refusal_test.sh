@@ -256,6 +256,7 @@ tried a_status_of_nothing
 # ---- while it runs ---------------------------------------------------------------------------------------------------
 
 must up alpha
+eventually 20 has_its_addresses alpha
 must lab_state A >"$D/running.state"
 
 an_instance_that_runs_already() {
