@@ -91,6 +91,22 @@ void refuse_taken(const attachment& a, const os::unique_fd& netns, const std::ve
     throw std::runtime_error("netns " + a.netns + ": is attached already by " + other->host_interface +
                              "; detach it first");
   }
+  for (const auto& address : a.addresses) {
+    if (std::count(a.addresses.begin(), a.addresses.end(), address) > 1) {
+      throw usage_error("--address " + to_string(address) + ": is there twice");
+    }
+    for (const auto& e : entries) {
+      const auto* made = std::get_if<made_address>(&e);
+      if (made == nullptr || made->address.address != address.address) continue;
+      const auto owner = made->netns.empty() ? "bridge " + made->link : "netns " + made->netns;
+      throw std::runtime_error("--address " + to_string(address) + ": " + owner + " has it; choose another");
+    }
+  }
+  for (const auto& gateway : a.gateways) {
+    if (std::any_of(a.addresses.begin(), a.addresses.end(), [&](const auto& p) { return p.contains(gateway); }))
+      continue;
+    throw usage_error("--gateway " + to_string(gateway) + ": no --address has it in its subnet");
+  }
   if (os::netlink::in(netns).link_by_name(a.interface)) {
     throw std::runtime_error("netns " + a.netns + ": has an interface " + a.interface +
                              " already; choose another --interface");

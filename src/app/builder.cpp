@@ -58,6 +58,8 @@ void builder::operator()(const create_bridge& s) {
   make(made_link{link_kind::bridge, s.name, s.mac},
        [&] { here_.create_bridge(s.name, s.mac, s.mtu, s.stp, mark_of(instance_)); });
   refuse_adverts(s.name);
+  // Or with the first address of a subnet the kernel takes away the others of that subnet, and the routes by them.
+  os::write_sysctl("net/ipv4/conf/" + s.name + "/promote_secondaries", "1");
 }
 
 void builder::operator()(const open_tap& s) {
@@ -110,7 +112,7 @@ void builder::operator()(const take_uplink& s) { take(s, log_); }
 
 void builder::operator()(const load_table& s) {
   record_found_links(s.rules.forwarding, log_);
-  const auto text = nft_ruleset(s.rules, guard_of(log_.entries()));
+  const auto text = nft_ruleset(s.rules, guard_of(log_));
   const auto name = nft_table_name(instance_);
   log_.append(made_table{name});
   os::nft_apply(text);

@@ -79,6 +79,13 @@ std::string answering_instance(const std::string& word) {
 
 std::string lock_path(const std::string& instance) { return instance_directory / (instance + ".lock"); }
 
+std::runtime_error does_not_end(const std::string& instance) {
+  const auto keeper = os::instance_lock::holder(lock_path(instance)).value_or(0);
+  const auto pid = std::to_string(keeper);
+  return std::runtime_error(instance + ": does not end; see its log" +
+                            (keeper == 0 ? "" : ", or run: kill -KILL " + pid + ", and this command again"));
+}
+
 // Ends the keeper of a running instance; the result is the lock that it held.
 os::instance_lock stop_holder(const std::string& instance) {
   const time_point deadline = os::monotonic_now() + down_deadline;
@@ -91,7 +98,7 @@ os::instance_lock stop_holder(const std::string& instance) {
       if (!asked && errno != ESRCH) os::throw_errno(instance + ": stop process " + std::to_string(*keeper));
     }
     if (auto lock = os::instance_lock::try_acquire(lock_path(instance))) return std::move(*lock);
-    if (os::monotonic_now() >= deadline) throw std::runtime_error(instance + ": does not end; see its log");
+    if (os::monotonic_now() >= deadline) throw does_not_end(instance);
     std::this_thread::sleep_for(poll_pause);
   }
 }

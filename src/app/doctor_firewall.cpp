@@ -96,7 +96,7 @@ std::optional<blocked> blocked_within(const packet_filter& rules, const config& 
   }
   if (!meets_ip_rules(v6)) return std::nullopt;
   p.at_ports = false;
-  p.in = p.out = c.bridge.name;
+  p.in = p.out = p.bridge = c.bridge.name;
   for (const auto& subnet : subnets_of(c, v6)) {
     p.source = p.destination = subnet;
     if (auto b = rules.blocks(filter_hook::forward, p)) return b;
@@ -114,7 +114,7 @@ std::optional<routed_block> blocked_by_way_of(const packet_filter& rules, const 
   for (const auto& subnet : subnets_of(c, v6)) {
     packet_kind p;
     p.v6 = v6;
-    p.in = c.bridge.name;
+    p.in = p.bridge = c.bridge.name;
     p.out = uplink;
     p.source = subnet;
     if (auto b = rules.blocks(filter_hook::forward, p)) {
@@ -133,7 +133,7 @@ std::optional<routed_block> blocked_by_way_of(const packet_filter& rules, const 
     p.v6 = v6;
     p.translated = true;
     p.in = uplink;
-    p.out = c.bridge.name;
+    p.out = p.bridge = c.bridge.name;
     p.destination = ip_prefix{f.to, f.to.bits()};
     p.protocol = f.protocol == forward_protocol::tcp ? "tcp" : "udp";
     p.port = f.to_port;
@@ -230,7 +230,9 @@ findings check_routed_forwards(examination& e) {
     const auto found = blocked_outwards(*rules, e.file(), v6, uplinks);
     if (!found) {
       all.push_back(pass(routed_id, std::string(version_of(v6)) + " routed for " + e.file().bridge.name + " passes" +
-                                        (uplinks.empty() ? "; this host has no default route" : "")));
+                                        (!uplinks.empty()                   ? ""
+                                         : !e.file().bridge.uplinks.empty() ? "; it leads out itself"
+                                                                            : "; this host has no default route")));
       continue;
     }
     const bridge_forwards f{e.file().instance, e.file().bridge.name, v6, uplinks};

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
+#include <set>
 #include <system_error>
 
 namespace lanloom::app {
@@ -44,18 +46,45 @@ std::optional<std::string> find_new_router(const std::vector<journal_entry>& ent
   return std::nullopt;
 }
 
-// The journal of an instance that forwards this family too, or nothing.
-std::optional<std::filesystem::path> find_other_router(const std::filesystem::path& own, bool v6,
-                                                       const std::string& origin) {
+// What this host's other instances wrote down, by the file.
+std::map<std::filesystem::path, std::vector<journal_entry>> read_other_journals(const std::filesystem::path& own,
+                                                                                const std::string& origin) {
+  std::map<std::filesystem::path, std::vector<journal_entry>> all;
   std::error_code gone;
   for (std::filesystem::directory_iterator at(own.parent_path(), gone), end; !gone && at != end; at.increment(gone)) {
     if (at->path().extension() != ".journal" || at->path() == own) continue;
-    const auto theirs = read_journal(at->path(), origin);
+    auto theirs = read_journal(at->path(), origin);
     if (theirs.state == journal_state::other_netns) continue;  // another host's: they share the directory
-    if (contains(theirs.entries, needs_forwarding{v6})) return at->path();
+    all.emplace(at->path(), std::move(theirs.entries));
+  }
+  return all;
+}
+
+// The journal of an instance that forwards this family too, or nothing.
+std::optional<std::filesystem::path> find_other_router(const std::filesystem::path& own, bool v6,
+                                                       const std::string& origin) {
+  for (const auto& [file, entries] : read_other_journals(own, origin)) {
+    if (contains(entries, needs_forwarding{v6})) return file;
   }
   return std::nullopt;
 }
+
+// Bridges that other instances have rules for.
+std::set<std::string> bridges_of_others(const journal& log) {
+  std::set<std::string> bridges;
+  for (const auto& [file, entries] : read_other_journals(log.file(), log.origin())) {
+    const auto is = [](auto type) {
+      return [](const journal_entry& e) { return std::holds_alternative<decltype(type)>(e); };
+    };
+    if (std::none_of(entries.begin(), entries.end(), is(made_table{}))) continue;
+    const auto facts = std::find_if(entries.begin(), entries.end(), is(instance_facts{}));
+    if (facts != entries.end()) bridges.insert(std::get<instance_facts>(*facts).bridge);
+  }
+  return bridges;
+}
+
+// A name that means something else in a rule of nft, where nothing can be quoted.
+bool is_sayable(const std::string& name) { return name.find_first_of("\"\\*") == std::string::npos; }
 
 // An interface may go at any moment, and its settings with it.
 void write_if_there(const std::string& key, const std::string& value) {
@@ -121,6 +150,15 @@ address_families forwarded_now() {
   return {os::read_sysctl(forwarding_key(false)) == "1", os::read_sysctl(forwarding_key(true)) == "1"};
 }
 
+std::vector<std::string> unknown_switches(const std::vector<journal_entry>& entries) {
+  std::vector<std::string> keys;
+  for (const bool v6 : {false, true}) {
+    const auto key = forwarding_key(v6);
+    if (os::read_sysctl(key) == "1" && !contains(entries, needs_forwarding{v6})) keys.push_back(key);
+  }
+  return keys;
+}
+
 bool is_of_family(const journal_entry& e, bool v6) noexcept {
   if (const auto* f = std::get_if<needs_forwarding>(&e)) return f->v6 == v6;
   const auto* s = std::get_if<changed_sysctl>(&e);
@@ -138,13 +176,15 @@ void record_found_links(address_families wanted, journal& log) {
   }
 }
 
-router_guard guard_of(const std::vector<journal_entry>& entries) {
+router_guard guard_of(const journal& log) {
   router_guard guard;
   const auto now = forwarded_now();
-  guard.families = {!now.v4 || switched_on(entries, false), !now.v6 || switched_on(entries, true)};
-  for (const auto& e : entries) {
+  guard.families = {!now.v4 || switched_on(log.entries(), false), !now.v6 || switched_on(log.entries(), true)};
+  const auto routed = bridges_of_others(log);
+  for (const auto& e : log.entries()) {
     const auto* found = std::get_if<found_link>(&e);
-    if (found != nullptr && found->bridge) guard.bridges.push_back(found->name);
+    if (found == nullptr || !found->bridge || routed.contains(found->name) || !is_sayable(found->name)) continue;
+    guard.bridges.push_back(found->name);
   }
   return guard;
 }

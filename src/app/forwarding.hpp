@@ -20,10 +20,14 @@ namespace lanloom::app {
 [[nodiscard]] std::string dotted(std::string_view key);  // as sysctl(8) writes it
 [[nodiscard]] address_families forwarded_now();
 
+// Switches that are on, where the journal does not tell who wanted that.
+[[nodiscard]] std::vector<std::string> unknown_switches(const std::vector<journal_entry>& entries);
+
 // Writes down which links there are, for the guard, if one of these families is about to be switched on.
 void record_found_links(address_families wanted, journal& log);
-// From what the journal says of the time before; of a family that is not switched on yet, from the switch itself.
-[[nodiscard]] router_guard guard_of(const std::vector<journal_entry>& entries);
+// From what the journal says of the time before; of a family that is not switched on yet, from the switch itself. A
+// bridge that another instance routes for is not guarded.
+[[nodiscard]] router_guard guard_of(const journal& log);
 
 // Where the IPv6 default route came by router advertisement, it is kept.
 void switch_forwarding_on(bool v6, journal& log);

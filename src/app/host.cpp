@@ -85,6 +85,7 @@ class host::pass {
  public:
   pass(host& on, const plan& p)
       : host_(on), log_(open_journal(on.instance_, on.journal_file_)), build_(on.instance_, log_, on.table_) {
+    if (log_.found() != journal_state::good && !log_.entries().empty()) warn_of_lost(p);
     state(p, log_);
     forget_lost(log_);
     const plan whole = with_attachments(p, log_.entries());
@@ -95,17 +96,16 @@ class host::pass {
 
   [[nodiscard]] const host_difference& found() const noexcept { return difference_; }
 
-  void carry_out(const change& c, undo_report& undone) {
+  // Whether it is done: what others use stays.
+  bool carry_out(const change& c, undo_report& undone) {
     spdlog::debug("{}", to_string(c));
-    if (const auto* entry = std::get_if<undo_entry>(&c)) {
-      undo(entry->entry, undone);
-    } else {
-      std::visit(
-          [this](const auto& one) {
-            if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, undo_entry>) build_(one);
-          },
-          c);
-    }
+    if (const auto* entry = std::get_if<undo_entry>(&c)) return undo(entry->entry, undone);
+    std::visit(
+        [this](const auto& one) {
+          if constexpr (!std::is_same_v<std::decay_t<decltype(one)>, undo_entry>) build_(one);
+        },
+        c);
+    return true;
   }
 
   [[nodiscard]] std::optional<os::tap> take_tap() noexcept { return build_.take_tap(); }
@@ -115,27 +115,45 @@ class host::pass {
   }
 
  private:
-  void undo(const journal_entry& entry, undo_report& undone) {
+  bool undo(const journal_entry& entry, undo_report& undone) {
     if (const auto* forwarding = std::get_if<needs_forwarding>(&entry)) {
       undo_forwarding(host_.journal_file_, log_, forwarding->v6, undone);
       auto rest = log_.entries();
       std::erase_if(rest, [&](const journal_entry& e) { return is_of_family(e, forwarding->v6); });
-      return log_.replace(std::move(rest));
+      log_.replace(std::move(rest));
+      return true;
     }
-    remover remove(host_.instance_, false, log_.entries(), undone);
-    if (remove.undo(entry) != fate::gone) return;
+    remover remove(host_.instance_, false, log_.entries(), undone, true);
+    if (remove.undo(entry) != fate::gone) return false;
     log_.retract(entry);
     if (const auto* uplink = std::get_if<taken_uplink>(&entry)) forget(uplink->port, log_);
+    return true;
+  }
+
+  // It will be taken for the host's own, which is neither guarded nor undone.
+  void warn_of_lost(const plan& p) const {
+    for (const auto& key : unknown_switches(log_.entries())) {
+      const bool wanted = std::any_of(p.steps.begin(), p.steps.end(), [&](const step& s) {
+        const auto* forward = std::get_if<enable_forwarding>(&s);
+        return forward != nullptr && forwarding_key(forward->v6) == key;
+      });
+      if (!wanted) continue;
+      spdlog::warn(
+          "{} is 1 and the journal is lost, so nobody knows who switched it on: this host forwards for everybody, "
+          "also afterwards; if nothing else forwards, stop this instance, run: sysctl -w {}=0, and start it again",
+          dotted(key), dotted(key));
+    }
   }
 
   bool table_is_right(const plan& whole) {
     const auto at = std::find_if(whole.steps.begin(), whole.steps.end(),
                                  [](const step& s) { return std::holds_alternative<load_table>(s); });
     if (at == whole.steps.end()) return true;
-    if (nft_ruleset(std::get<load_table>(*at).rules, guard_of(log_.entries())) != host_.table_.text) return false;
+    if (nft_ruleset(std::get<load_table>(*at).rules, guard_of(log_)) != host_.table_.text) return false;
     if (!host_.table_doubted_) return true;
-    host_.table_doubted_ = false;
-    return os::nft_list_table(nft_table_name(host_.instance_)) == host_.table_.listing;
+    // Until it has been seen as it should be: looking may fail, and loading it again.
+    host_.table_doubted_ = os::nft_list_table(nft_table_name(host_.instance_)) != host_.table_.listing;
+    return !host_.table_doubted_;
   }
 
   host& host_;
@@ -162,8 +180,7 @@ convergence host::start(const plan& p) {
   }
   convergence result;
   for (const auto& c : now.found().changes) {
-    now.carry_out(c.what, result.undone);
-    result.done.push_back(to_string(c.what));
+    if (now.carry_out(c.what, result.undone)) result.done.push_back(to_string(c.what));
   }
   result.unproven = now.unproven();
   result.tap = now.take_tap();
@@ -181,8 +198,7 @@ convergence host::converge(const plan& p, const std::function<bool(const std::st
     if (is_new) at->second = may(c.cause);
     if (!at->second) continue;
     try {
-      now.carry_out(c.what, result.undone);
-      result.done.push_back(to_string(c.what));
+      if (now.carry_out(c.what, result.undone)) result.done.push_back(to_string(c.what));
     } catch (const std::exception& e) {
       result.failed.emplace_back(e.what());
       auto& sentences = result.failed_causes[c.cause];

@@ -4,6 +4,7 @@
 #include <lanloom/app/difference.hpp>
 #include <lanloom/app/host_view.hpp>
 #include <lanloom/app/instance_directory.hpp>
+#include <lanloom/app/log.hpp>
 #include "config_values.hpp"
 #include "forwarding.hpp"
 #include "privileges.hpp"
@@ -86,6 +87,26 @@ void check_subnets(const config& c, const host_view& kernel, const std::vector<j
         if (!subnet.overlaps(address)) continue;
         throw setup_error(to_string(subnet) + ": this host has " + to_string(address) + " on " + l.link.name +
                           " already; choose another subnet for the overlay, the same on every host");
+      }
+    }
+  }
+}
+
+// A route to the same addresses is the older one. Others may need it, so it is only said.
+void warn_of_routes(const config& c, const host_view& kernel, const std::vector<journal_entry>& entries) {
+  os::netlink here;
+  for (const auto& l : kernel.here.links) {
+    const auto& uplinks = c.bridge.uplinks;
+    const bool uplink = std::find(uplinks.begin(), uplinks.end(), l.link.name) != uplinks.end();
+    if (l.link.name == c.bridge.name || uplink || is_ours(l.link, c.instance, entries)) continue;
+    for (const auto& r : here.routes(l.link.index)) {
+      for (const auto& subnet : overlay_subnets(c)) {
+        if (r.table != os::route_entry{}.table || r.destination.length < subnet.length) continue;
+        if (!subnet.contains(r.destination.address)) continue;
+        spdlog::warn(
+            "{}: this host has a route to {} by {}, so it does not reach that in the overlay; remove the route, "
+            "or choose another subnet for the overlay",
+            to_string(subnet), to_string(r.destination), l.link.name);
       }
     }
   }
@@ -211,6 +232,7 @@ void host::preflight(const plan& p, const config& c, std::chrono::milliseconds p
   if (entries.empty()) find_marked(instance_, entries);
   const auto kernel = read_host(p, entries);
   check_subnets(c, kernel, entries);
+  warn_of_routes(c, kernel, entries);
   check_joined_mtu(c, kernel);
   check_ports(p, journal_file_);
   check_listeners(c, entries);

@@ -15,15 +15,6 @@
 namespace lanloom::app {
 
 namespace {
-void name_unknown(const std::vector<journal_entry>& entries, undo_report& report) {
-  for (const bool v6 : {false, true}) {
-    const auto key = forwarding_key(v6);
-    if (os::read_sysctl(key) != "1" || contains(entries, needs_forwarding{v6})) continue;
-    report.left.push_back(dotted(key) + " stays 1: the journal is lost, so nobody knows what it was; if nothing else " +
-                          "forwards, run: sysctl -w " + dotted(key) + "=0");
-  }
-}
-
 template <class Undo>
 bool succeeded(undo_report& report, Undo undo_it) {
   try {
@@ -67,7 +58,12 @@ undo_report host::undo(bool force) {
   undo_report report;
   journal log = open_journal(instance_, journal_file_);
   const bool lost = log.found() == journal_state::absent || log.found() == journal_state::damaged;
-  if (lost && !log.entries().empty()) name_unknown(log.entries(), report);
+  if (lost && !log.entries().empty()) {
+    for (const auto& key : unknown_switches(log.entries())) {
+      report.left.push_back(dotted(key) + " stays 1: the journal is lost, so nobody knows what it was; if nothing " +
+                            "else forwards, run: sysctl -w " + dotted(key) + "=0");
+    }
+  }
 
   std::array<bool, 2> refused{};
   for (const bool v6 : {true, false}) {

@@ -49,6 +49,7 @@ namespace {
 
 constexpr std::chrono::seconds stop_deadline{3};
 constexpr std::chrono::milliseconds restart_pause{50};  // from the second death on
+constexpr std::chrono::seconds tap_patience{2};         // without one it could not tell its state either
 constexpr std::size_t deaths_allowed = 5;
 constexpr std::chrono::milliseconds network_settles{500};
 constexpr std::chrono::seconds network_pause{5};
@@ -130,6 +131,7 @@ class keeper {
   void wait_for_node();
   void on_word(bytes_view message);
   void on_node_ended(int status);
+  void start_node_after(std::chrono::milliseconds pause);
   void on_network_change();
   void wait_for_signal();
   void wait_for_reload();
@@ -275,27 +277,31 @@ void keeper::on_node_ended(int status) {
   if (std::exchange(replacing_, false) && !stopping_) return start_node();
   const std::string how = WIFSIGNALED(status) ? "was ended by signal " + std::to_string(WTERMSIG(status))
                                               : "ended with status " + std::to_string(WEXITSTATUS(status));
-  if (stopping_) {
-    spdlog::debug("the node {}", how);
-    return io_.stop();
-  }
+  if (stopping_) return io_.stop();
   if (!announced_) {
     spdlog::error("the node {} before it was ready; giving up", how);
     status_ = 1;
     return io_.stop();
   }
+  if (!os::netlink().link_by_name(setup_.tap)) {
+    spdlog::warn("the node {}; it starts again when TAP {} is back", how, setup_.tap);
+    return start_node_after(tap_patience);
+  }
   spdlog::error("the node {}; starting it again", how);
-  const time_point now = os::monotonic_now();
-  deaths_.push_back(now);
-  while (now - deaths_.front() > deaths_window) deaths_.pop_front();
+  deaths_.push_back(os::monotonic_now());
+  while (deaths_.back() - deaths_.front() > deaths_window) deaths_.pop_front();
   if (deaths_.size() >= deaths_allowed) {
     spdlog::error("the node ended {} times within {} s; giving up", deaths_.size(), deaths_window.count());
     status_ = 1;
     return io_.stop();
   }
-  timer_.expires_after(deaths_.size() > 1 ? restart_pause : std::chrono::milliseconds{0});
+  start_node_after(deaths_.size() > 1 ? restart_pause : std::chrono::milliseconds{0});
+}
+
+void keeper::start_node_after(std::chrono::milliseconds pause) {
+  timer_.expires_after(pause);
   timer_.async_wait([this](error_code error) {
-    if (!error && !stopping_) start_node();
+    if (!error && !stopping_ && node_ == 0) start_node();
   });
 }
 
@@ -367,8 +373,8 @@ void keeper::apply(config now) {
                       std::to_string(gateway_watch::patience.count()) + " s");
   }
   host_.preflight(wanted, now, patience_in_loop);
-  configure_log(now.log, asked_, now.instance);
   const auto made = put_in_force(std::move(now), std::move(wanted), config_.bridge);
+  configure_log(config_.log, asked_, config_.instance);
   setup_.host.error = joined(made.failed);
   spdlog::info("reloaded {}: {} changes", config_.file.string(), made.done.size());
 }
@@ -440,7 +446,7 @@ void keeper::replace_tap(os::tap tap) {
 }
 
 void keeper::replace_node() {
-  if (node_ == 0) return;
+  if (node_ == 0) return start_node_after(std::chrono::milliseconds{0});
   replacing_ = true;
   ::kill(node_, SIGKILL);
 }

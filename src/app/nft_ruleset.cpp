@@ -30,10 +30,10 @@ std::string dnat_rule(const port_forward& f) {
   return rule + (f.to.v6 ? " dnat ip6 to " : " dnat ip to ") + target_of(f);
 }
 
-// What stays inside the overlay keeps its source address. With uplinks the bridge is a way out, too.
-std::string source_rule(const nft_rules& r, const ip_prefix& source, const std::string& verdict) {
-  std::string rule = r.leads_out ? "" : "oifname != " + in_quotes(r.bridge) + " ";
-  rule += address_match("saddr", source);
+// What stays inside the overlay keeps its source address. `out`: the match of the ways out.
+std::string source_rule(const nft_rules& r, const std::string& out, const ip_prefix& source,
+                        const std::string& verdict) {
+  std::string rule = out + address_match("saddr", source);
   for (const auto& subnet : r.overlay) {
     if (subnet.address.v6 == source.address.v6) rule += " " + address_match("daddr", subnet, "!= ");
   }
@@ -41,6 +41,23 @@ std::string source_rule(const nft_rules& r, const ip_prefix& source, const std::
 }
 
 using lines = std::vector<std::string>;
+
+// With uplinks the bridge is a way out, too. What is only bridged there shows itself to these rules by br_netfilter, as
+// coming from nowhere; what is routed comes from the bridge (Linux 5.7 and later tell).
+lines source_rules(const nft_rules& r) {
+  const auto bridge = in_quotes(r.bridge);
+  std::vector<std::string> ways{"oifname != " + bridge + " "};
+  if (r.leads_out) ways.push_back("iifname " + bridge + " oifname " + bridge + " ");
+  lines rules;
+  for (const auto& out : ways) {
+    for (const auto& s : r.nat.snat) {
+      const std::string verdict = (s.to.v6 ? "snat ip6 to " : "snat ip to ") + to_string(s.to);
+      rules.push_back(source_rule(r, out, s.source, verdict));
+    }
+    for (const auto& m : r.nat.masquerade) rules.push_back(source_rule(r, out, m, "masquerade"));
+  }
+  return rules;
+}
 
 // The answer to a forwarded connection from the overlay must come back through this host, or the answering container
 // would speak to the asking one directly, from an address that one never called. Told by source address: under
@@ -114,12 +131,7 @@ std::string nft_ruleset(const nft_rules& rules, const router_guard& guard) {
     forwards.push_back(dnat_rule(f));
     local_forwards.push_back((f.to.v6 ? "ip6 daddr != ::1 " : "ip daddr != 127.0.0.0/8 ") + dnat_rule(f));
   }
-  lines sources;
-  for (const auto& s : rules.nat.snat) {
-    const std::string verdict = (s.to.v6 ? "snat ip6 to " : "snat ip to ") + to_string(s.to);
-    sources.push_back(source_rule(rules, s.source, verdict));
-  }
-  for (const auto& m : rules.nat.masquerade) sources.push_back(source_rule(rules, m, "masquerade"));
+  auto sources = source_rules(rules);
   for (auto& rule : hairpin_rules(rules)) sources.push_back(std::move(rule));
 
   const auto table = "table inet " + nft_table_name(rules.instance);

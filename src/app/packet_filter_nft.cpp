@@ -55,6 +55,15 @@ question meta_question(const std::string& key) {
       return h == filter_hook::input ? certainty::no : interface_is(p.out, text_in(w), wildcard);
     };
   }
+  if (key == "iifkind" || key == "oifkind") {
+    const bool incoming = key == "iifkind";
+    return [incoming](const packet_kind& p, filter_hook h, const json& w) {
+      if (!incoming && h == filter_hook::input) return certainty::no;
+      const auto& name = incoming ? p.in : p.out;
+      if (text_in(w) != "bridge" || name.empty()) return certainty::maybe;
+      return name == p.bridge ? certainty::yes : certainty::no;
+    };
+  }
   if (key == "l4proto") {
     return [](const packet_kind& p, filter_hook, const json& w) { return protocol_is(p, text_in(w)); };
   }

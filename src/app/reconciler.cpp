@@ -121,6 +121,7 @@ convergence reconciler::replace(plan wanted) {
   tries_.clear();
   left_alone_.clear();
   failures_.clear();
+  host_.doubt_table();
   try {
     return pass(true);
   } catch (...) {  // or what was refused would be done a second later
@@ -131,15 +132,15 @@ convergence reconciler::replace(plan wanted) {
   }
 }
 
-// Whoever takes the bridge away, or an uplink out of it, has taken the host's own addresses with it: that is not left
-// as it is.
-bool reconciler::carries_host(const std::string& line) const {
+// Without the TAP there is no instance. And whoever takes the bridge away, or an uplink out of it, has taken the host's
+// own addresses with it.
+bool reconciler::is_vital(const std::string& line) const {
   const bool uplinks = std::any_of(plan_.steps.begin(), plan_.steps.end(),
                                    [](const step& s) { return std::holds_alternative<take_uplink>(s); });
-  return uplinks && std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const step& s) {
-           const bool bears = std::holds_alternative<create_bridge>(s) || std::holds_alternative<take_uplink>(s);
-           return bears && to_string(s) == line;
-         });
+  return std::any_of(plan_.steps.begin(), plan_.steps.end(), [&](const step& s) {
+    const bool carries = std::holds_alternative<create_bridge>(s) || std::holds_alternative<take_uplink>(s);
+    return (std::holds_alternative<open_tap>(s) || (uplinks && carries)) && to_string(s) == line;
+  });
 }
 
 bool reconciler::may(const std::string& line, bool undoing) {
@@ -147,7 +148,7 @@ bool reconciler::may(const std::string& line, bool undoing) {
   if (left_alone_.contains(line)) return false;
   const auto now = os::monotonic_now();
   if (const auto failed = failures_.find(line); failed != failures_.end()) return now >= failed->second.next_try;
-  if (carries_host(line)) return true;
+  if (is_vital(line)) return true;
   auto& tries = tries_[line];
   while (!tries.empty() && now - tries.front() > window) tries.pop_front();
   if (tries.size() < times_allowed) {

@@ -5,8 +5,8 @@
 //    every one and a half where the plan names what the kernel tells nothing of: ports in the database of Open vSwitch,
 //    rules of the older iptables. A firewall that others write rule by rule has half a second to become quiet.
 // 2. What it puts right is said once and counted. A change that would be made for the fourth time within a minute is
-//    left alone, and reported, until the next reload: somebody else wants it otherwise. But what the host's own
-//    addresses hang on, its uplinks and the bridge that has them, is made again each time.
+//    left alone, and reported, until the next reload: somebody else wants it otherwise. But the TAP, and what the
+//    host's own addresses hang on, its uplinks and the bridge that has them, is made again each time.
 // 3. What fails is said once and tried again, after a pause that grows from one second to half a minute.
 // 4. What the plan does not name any more is undone when the plan changes; what that could not do is tried again.
 // Process: keeper, its loop. Errors: what host says; in the loop they are logged and tried again.
@@ -66,7 +66,7 @@ class reconciler {
   void watch_nft();
   void look_in(std::chrono::milliseconds delay);
   void look_and_log();
-  [[nodiscard]] bool carries_host(const std::string& line) const;
+  [[nodiscard]] bool is_vital(const std::string& line) const;
   [[nodiscard]] bool may(const std::string& line, bool undoing);
   convergence pass(bool undoing);
   void remember(const std::map<std::string, std::string>& failed, const std::set<std::string>& refused);

@@ -2,6 +2,7 @@
 #include "remover.hpp"
 
 #include <lanloom/app/host_view.hpp>
+#include "forwarding.hpp"
 #include "uplink.hpp"
 
 #include <lanloom/os/netns.hpp>
@@ -55,9 +56,10 @@ void add_ovs_ports(const std::string& instance, std::vector<journal_entry>& entr
 }
 }  // namespace
 
-remover::remover(std::string instance, bool force, std::vector<journal_entry> all, undo_report& report)
+remover::remover(std::string instance, bool force, std::vector<journal_entry> all, undo_report& report, bool runs)
     : instance_(std::move(instance)),
-      forcing_("run: lanloom down " + instance_ + " --force"),
+      forcing_(runs ? "leave it: `lanloom reload` and the end of the instance try again"
+                    : "run: lanloom down " + instance_ + " --force"),
       force_(force),
       all_(std::move(all)),
       report_(report) {}
@@ -66,8 +68,14 @@ fate remover::operator()(const made_link& e) {
   const auto found = here_.link_by_name(e.name);
   if (!found || kind_of(*found) != e.kind || !is_ours(*found, instance_, {e})) return fate::gone;
   if (e.kind == link_kind::bridge && !force_ && has_foreign_ports(*found)) return fate::stays;
+  const bool tells = e.kind == link_kind::bridge && (force_ || !is_lost());
+  const auto lost = tells ? foreign_addresses(*found) : std::string();
   here_.delete_link(found->index);
   report_.removed.push_back(std::string(name_of(e.kind)) + e.name);
+  if (!lost.empty()) {
+    report_.left.push_back("bridge " + e.name + " is gone, and with it addresses " +
+                           (is_lost() ? "that it had: " : "that others gave it: ") + lost);
+  }
   return fate::gone;
 }
 
@@ -143,12 +151,17 @@ bool remover::is_lost() const {
                       [](const journal_entry& e) { return std::holds_alternative<instance_facts>(e); });
 }
 
-// Not by us.
+// Neither from us nor from an uplink.
 std::string remover::foreign_addresses(const os::link& bridge) {
   std::string text;
   for (const auto& a : here_.address_details(bridge.index)) {
-    if (!moves(a) || contains(all_, made_address{"", bridge.name, a.address})) continue;
-    text += (text.empty() ? "" : ", ") + to_string(a.address);
+    const bool known = std::any_of(all_.begin(), all_.end(), [&](const journal_entry& e) {
+      const auto* made = std::get_if<made_address>(&e);
+      const auto* had = std::get_if<had_address>(&e);
+      return (made != nullptr && made->netns.empty() && made->link == bridge.name && made->address == a.address) ||
+             (had != nullptr && had->address.address == a.address);
+    });
+    if (moves(a) && !known) text += (text.empty() ? "" : ", ") + to_string(a.address);
   }
   return text;
 }
@@ -171,6 +184,38 @@ bool remover::has_processes(const std::string& name) {
   return true;
 }
 
+namespace {
+// The words of the rule that lets through bridges which came later name those that were there before.
+std::vector<std::string> guarded_bridges(const std::string& listing) {
+  static constexpr std::string_view rule = "meta iifkind \"bridge\" iifname != ";
+  std::vector<std::string> names;
+  const auto at = listing.find(rule);
+  if (at == std::string::npos) return names;
+  auto words = listing.substr(at + rule.size());
+  words.resize(std::min(words.find('\n'), words.size()));
+  for (std::size_t from = words.find('"'); from != std::string::npos;) {
+    const auto end = words.find('"', from + 1);
+    if (end == std::string::npos) break;
+    names.push_back(words.substr(from + 1, end - from - 1));
+    from = words.find('"', end + 1);
+  }
+  return names;
+}
+
+// Where our table guards, forwarding was off before.
+void add_guarded(const std::string& listing, std::vector<journal_entry>& entries) {
+  for (const bool v6 : {false, true}) {
+    if (listing.find(v6 ? "nfproto ipv6 drop" : "nfproto ipv4 drop") == std::string::npos) continue;
+    if (contains(entries, needs_forwarding{v6})) continue;
+    for (auto& name : guarded_bridges(listing)) {
+      if (!contains(entries, found_link{name, true})) entries.emplace_back(found_link{std::move(name), true});
+    }
+    entries.emplace_back(needs_forwarding{v6});
+    entries.emplace_back(changed_sysctl{forwarding_key(v6), "0", "1"});
+  }
+}
+}  // namespace
+
 // Adds what bears our mark and has no entry, in the order in which it is made.
 void find_marked(const std::string& instance, std::vector<journal_entry>& entries) {
   const auto mark = mark_of(instance);
@@ -188,7 +233,10 @@ void find_marked(const std::string& instance, std::vector<journal_entry>& entrie
   for (auto& name : find_marked_netns(mark)) add(made_netns{std::move(name)});
   add_links(link_kind::veth);
   add_ovs_ports(instance, entries);
-  if (os::nft_table_exists(nft_table_name(instance))) add(made_table{nft_table_name(instance)});
+  const auto table = nft_table_name(instance);
+  if (!os::nft_table_exists(table)) return;
+  add(made_table{table});
+  add_guarded(os::nft_list_table(table), entries);
 }
 
 journal open_journal(const std::string& instance, const std::filesystem::path& file) {

@@ -18,8 +18,8 @@ enum class fate : std::uint8_t { gone, stays };
 
 class remover {
  public:
-  // `all` entries tell our ports from others'. `force`: also what others use.
-  remover(std::string instance, bool force, std::vector<journal_entry> all, undo_report& report);
+  // `all` entries tell our ports from others'. `force`: also what others use. `runs`: the instance goes on.
+  remover(std::string instance, bool force, std::vector<journal_entry> all, undo_report& report, bool runs = false);
 
   fate undo(const journal_entry& e) { return std::visit(*this, e); }
 

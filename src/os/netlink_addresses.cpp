@@ -7,6 +7,8 @@
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
+#include <algorithm>
+
 namespace lanloom::os {
 
 namespace {
@@ -98,9 +100,33 @@ void netlink::delete_address(int index, const ip_prefix& address) {
 }
 
 void netlink::delete_address(int index, const address_info& address) {
+  const auto before = address_details(index);
+  const auto routes_before = routes(index);
   netlink_message asked(RTM_DELADDR, NLM_F_ACK);
   describe_address(asked, index, address, false);
   change(asked, "delete address " + to_string(address.address) + " from", index, {EADDRNOTAVAIL, ENODEV});
+  if (address.address.address.v6) return;
+  // With the first address of a subnet the kernel deletes the others, unless promote_secondaries is on; with the last
+  // one of an interface its routes.
+  const auto after = addresses(index);
+  const auto again = [](auto add) {
+    try {
+      add();
+    } catch (const std::system_error& e) {
+      if (e.code() != std::errc::file_exists) throw;
+    }
+  };
+  bool went_along = false;
+  for (const auto& a : before) {
+    if (a.address == address.address || std::find(after.begin(), after.end(), a.address) != after.end()) continue;
+    again([&] { add_address(index, a); });
+    went_along = true;
+  }
+  if (!went_along) return;
+  const auto routes_after = routes(index);
+  for (const auto& r : routes_before) {
+    if (std::find(routes_after.begin(), routes_after.end(), r) == routes_after.end()) again([&] { add_route(r); });
+  }
 }
 
 int netlink::neighbour_bits(int index, const ip_address& neighbour) {

@@ -133,3 +133,79 @@ TEST_CASE("the guard leaves frames within another bridge alone") {
     CHECK(caller_seen(listen_in("b2", 80), "b1", "10.9.0.2", 80) == "10.9.0.1");
   });
 }
+
+TEST_CASE("the guard of one instance lets through what another one routes for a bridge that it joined") {
+  on_own_host([] {
+    make_example_host();
+    shell(
+        "ip link add br0 type bridge; ip link set br0 up; ip netns add far; "
+        "ip link add eth1 type veth peer name up1 netns far; ip link set eth1 up; ip addr add 192.168.60.6/24 dev "
+        "eth1; "
+        "ip -n far addr add 192.168.60.1/24 dev up1; ip -n far link set up1 up");
+    host first("lan", run_directory);
+    const auto p = plan_of("lan", two_hosts_alpha);
+    const auto tap = started(first, p);
+    const auto guarded = [] {
+      return os::output_of("nft list chain inet lanloom-lan forward").find("\"br0\"") != std::string::npos;
+    };
+    CHECK(guarded());
+    constexpr std::string_view gamma = R"(
+[node]
+name = "gamma"
+private_key = "gamma.key"
+[bridge]
+name = "br0"
+create = false
+addresses = ["10.66.0.1/16"]
+[[netns]]
+name = "gns"
+addresses = ["10.66.0.11/16"]
+gateway = "10.66.0.1"
+[forwarding]
+ipv4 = true
+[nat]
+masquerade = ["10.66.0.0/16"]
+[[peer]]
+name = "beta"
+public_key = "BAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fIA="
+endpoint = "192.0.2.5:4780"
+)";
+    host second("gamma", run_directory);
+    const auto always = [](const std::string&) { return true; };
+    {
+      const auto other = started(second, plan_of("gamma", gamma));
+      CHECK(first.converge(p, always).done.size() == 1);
+      CHECK_FALSE(guarded());
+      CHECK(caller_seen(listen_in("far", 80), "gns", "192.168.60.1", 80) == "192.168.60.6");
+    }
+    CHECK(joined(second.undo(false).failed).empty());
+    first.converge(p, always);
+    CHECK(guarded());
+  });
+}
+
+TEST_CASE("a table that could not be loaded again is not forgotten") {
+  on_own_host([] {
+    make_example_host();
+    host h("lan", run_directory);
+    const auto p = plan_of("lan", two_hosts_alpha);
+    const auto tap = started(h, p);
+    shell("nft flush ruleset");
+    h.doubt_table();
+    for (int i = 0; i < 2; ++i) CHECK(h.converge(p, [](const std::string&) { return false; }).done.empty());
+    const auto always = [](const std::string&) { return true; };
+    CHECK(h.converge(p, always).done.size() == 1);
+    CHECK(h.converge(p, always).done.empty());
+    CHECK(os::output_of("nft list tables") == "table inet lanloom-lan\n");
+  });
+}
+
+TEST_CASE("a bridge whose name cannot be said in a rule is no obstacle") {
+  on_own_host([] {
+    make_example_host();
+    shell("ip link add 'br\"x' type bridge; ip link add 'br*' type bridge");
+    host h("lan", run_directory);
+    const auto tap = started(h, plan_of("lan", two_hosts_alpha));
+    CHECK(os::output_of("nft list tables") == "table inet lanloom-lan\n");
+  });
+}

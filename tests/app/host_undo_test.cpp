@@ -28,7 +28,7 @@ void leave_behind(std::string_view text = two_hosts_alpha) {
 bool has_link(const char* name) { return os::netlink().link_by_name(name).has_value(); }
 }  // namespace
 
-TEST_CASE("without its journal undo goes by the marks and says what it cannot know") {
+TEST_CASE("without its journal undo goes by the marks, and by the guard for what was switched on") {
   on_own_host([] {
     make_example_host();
     const auto before = take_network_image();
@@ -41,17 +41,48 @@ TEST_CASE("without its journal undo goes by the marks and says what it cannot kn
       const auto report = h.undo(false);
       CHECK(joined(report.failed).empty());
       CHECK(joined(report.removed) ==
-            "nft table inet lanloom-lan\nveth veth20\nveth veth10\nnetns ns2\nnetns ns1\nbridge br-lan\n");
-      if (*instead == '\0') {
-        CHECK(
-            joined(report.left) ==
-            "net.ipv4.ip_forward stays 1: the journal is lost, so nobody knows what it was; if nothing else forwards, "
-            "run: sysctl -w net.ipv4.ip_forward=0\n");
-      }
-      os::write_sysctl("net/ipv4/ip_forward", "0");
+            "forwarding of ipv4\nnft table inet lanloom-lan\nveth veth20\nveth veth10\nnetns ns2\nnetns ns1\n"
+            "bridge br-lan\n");
+      CHECK(joined(report.left).empty());
       CHECK(difference(before, take_network_image()) == "");
       CHECK(std::filesystem::is_empty(run_directory));
     }
+  });
+}
+
+TEST_CASE("without its journal and its table undo says what it cannot know") {
+  on_own_host([] {
+    make_example_host();
+    const auto before = take_network_image();
+    leave_behind();
+    std::filesystem::remove(journal_file);
+    shell("nft flush ruleset");
+    const auto report = host("lan", run_directory).undo(false);
+    CHECK(joined(report.failed).empty());
+    CHECK(
+        joined(report.left) ==
+        "net.ipv4.ip_forward stays 1: the journal is lost, so nobody knows what it was; if nothing else forwards, run: "
+        "sysctl -w net.ipv4.ip_forward=0\n");
+    os::write_sysctl("net/ipv4/ip_forward", "0");
+    CHECK(difference(before, take_network_image()) == "");
+  });
+}
+
+TEST_CASE("a start without the journal guards what the last one guarded, and undoes it") {
+  on_own_host([] {
+    make_example_host();
+    shell("ip link add br0 type bridge; ip link add br1 type bridge");
+    const auto before = take_network_image();
+    leave_behind();
+    const auto guard = [] { return os::output_of("nft list chain inet lanloom-lan forward"); };
+    const auto then = guard();
+    CHECK(then.find("meta iifkind \"bridge\" iifname != { \"br0\", \"br1\" } accept") != std::string::npos);
+    std::filesystem::remove(journal_file);
+    host h("lan", run_directory);
+    { const auto tap = started(h, plan_of("lan", two_hosts_alpha)); }
+    CHECK(guard() == then);
+    CHECK(joined(h.undo(false).left).empty());
+    CHECK(difference(before, take_network_image()) == "");
   });
 }
 
@@ -135,8 +166,26 @@ TEST_CASE("of a bridge that stays, addresses of others are told from ours") {
     shell("ip link set theirs nomaster");
     const auto report = h.undo(false);
     CHECK(joined(report.removed) == "bridge br-lan\n");
-    CHECK(joined(report.left).empty());
+    CHECK(joined(report.left) == "bridge br-lan is gone, and with it addresses that others gave it: 192.168.60.6/24\n");
     CHECK_FALSE(h.has_leftovers());
+  });
+}
+
+TEST_CASE("what the kernel takes away with our address on a bridge of others comes back") {
+  on_own_host([] {
+    make_example_host();
+    shell("ip link add br-lan type bridge; ip link set br-lan up");
+    auto text = std::string(two_hosts_alpha);
+    text.insert(text.find("addresses"), "create = false\n");
+    host h("lan", run_directory);
+    {
+      const auto tap = started(h, plan_of("lan", text));
+      shell("ip addr add 10.5.0.5/16 dev br-lan; ip route add 10.9.0.0/16 via 10.5.0.99");
+    }
+    CHECK(joined(h.undo(false).failed).empty());
+    CHECK(os::output_of("ip -4 -o addr show dev br-lan").find("inet 10.5.0.5/16") != std::string::npos);
+    CHECK(os::output_of("ip -4 -o addr show dev br-lan").find("10.5.0.1/16") == std::string::npos);
+    CHECK(os::output_of("ip route show 10.9.0.0/16").find("via 10.5.0.99 dev br-lan") != std::string::npos);
   });
 }
 

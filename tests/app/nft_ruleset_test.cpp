@@ -50,6 +50,14 @@ TEST_CASE("the guard is for families that did not forward before") {
   CHECK_FALSE(has(nft_ruleset(rules, {}), "chain forward"));
 }
 
+TEST_CASE("where the bridge has an uplink, what is routed out by it is translated, and what is bridged is not") {
+  auto rules = rules_of(example("lan", two_hosts_alpha));
+  rules.leads_out = true;
+  const auto text = nft_ruleset(rules, {});
+  CHECK(has(text, "oifname != \"br-lan\" ip saddr 10.5.0.0/16 ip daddr != 10.5.0.0/16 masquerade"));
+  CHECK(has(text, "iifname \"br-lan\" oifname \"br-lan\" ip saddr 10.5.0.0/16 ip daddr != 10.5.0.0/16 masquerade"));
+}
+
 TEST_CASE("what leaves through the bridge is translated only for the hairpin") {
   std::istringstream text(nft_ruleset(rules_of(example("six", both_families)), unguarded_before));
   bool inside = false;

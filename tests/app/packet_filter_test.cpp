@@ -164,6 +164,23 @@ TEST_CASE("nft rules are judged as the kernel would") {
   CHECK(!passes_nft(nft_rule("c", match(R"({"meta":{"key":"mark"}})", "1") + accept_it), input, to_port_4780()));
 }
 
+TEST_CASE("kinds of interfaces: the guard of another instance lets bridges through") {
+  packet_kind p;
+  p.in = p.bridge = "br-g";
+  p.out = "eth0";
+  const auto kind = [](const char* side) { return R"({"meta":{"key":")" + std::string(side) + R"(kind"}})"; };
+  const auto guard = nft_rule("c", match(kind("iif"), R"("bridge")") + match(iifname, R"("br0")", "!=") + accept_it) +
+                     nft_rule("c", match(kind("oif"), R"("bridge")") + accept_it);
+  CHECK(passes_nft(guard, filter_hook::forward, p));
+  std::swap(p.in, p.out);
+  CHECK(passes_nft(guard, filter_hook::forward, p));
+  p.bridge = "";
+  CHECK_FALSE(passes_nft(guard, filter_hook::forward, p));
+  p.in = p.bridge = "br0";
+  p.out = "eth0";
+  CHECK_FALSE(passes_nft(guard, filter_hook::forward, p));
+}
+
 TEST_CASE("addresses: inside, partly, outside, and of the other family") {
   using certainty = packet_filter::certainty;
   const auto net = ip_prefix::parse("10.5.0.0/16");

@@ -14,7 +14,7 @@ needs=("docker.io dockerd docker containerd runc" "busybox-static busybox")
 
 must lab_up
 for name in A B; do must lab_no_dad $name default; done
-must example joined-bridge.toml
+must example joined.toml
 second docker-daemon.json >"$D/beta.daemon.json"
 must engine alpha "$examples/docker-daemon.json"
 must engine beta "$D/beta.daemon.json"

@@ -91,6 +91,48 @@ a_deleted_tap_is_opened_again() {
 }
 case_of a_deleted_tap_is_opened_again
 
+has_tap() { alpha ip -o link show ll-alpha | grep -q 'master br-lan.* state UNKNOWN'; }
+without_a_tap_there_is_no_instance_so_it_comes_back_each_time() {
+  local i
+  for i in 1 2 3 4 5 6; do
+    alpha ip link del ll-alpha
+    eventually 20 has_tap
+    eventually 20 both_ways
+  done
+  same "what is wrong" "" "$(problems)"
+  same "times it gave up" 0 "$(grep -c 'giving up' "$D/alpha.log" || true)"
+}
+case_of without_a_tap_there_is_no_instance_so_it_comes_back_each_time
+
+has_table() { alpha nft list tables | grep -q lanloom-alpha; }
+has_no_table() { ! has_table; }
+a_table_that_could_not_be_loaded_comes_when_it_can() {
+  local nft
+  nft=$(readlink -f "$(command -v nft)")
+  cp "$nft" "$D/nft.real"
+  printf '#!/bin/sh\necho "Error: busy" >&2\nexit 1\n' >"$D/nft.broken"
+  chmod +x "$D/nft.broken"
+  alpha mount --bind "$D/nft.broken" "$nft"
+  alpha "$D/nft.real" flush ruleset
+  eventually 20 grep -q 'Error: busy' "$D/alpha.log"
+  alpha umount "$nft"
+  eventually 20 has_table
+  # And when it was left alone, with a reload.
+  alpha "$LANLOOM" reload alpha
+  for _ in 1 2 3; do
+    alpha nft flush ruleset
+    eventually 20 has_table
+  done
+  alpha nft flush ruleset
+  eventually 20 table_left_alone
+  has_no_table
+  alpha "$LANLOOM" reload alpha
+  has_table
+  same "what is wrong" "" "$(problems)"
+}
+table_left_alone() { problems | grep -q 'left alone: load nft table'; }
+case_of a_table_that_could_not_be_loaded_comes_when_it_can
+
 is_unplugged() { ! alpha ip -o link show ll-alpha | grep -q master; }
 is_plugged() { alpha ip -o link show ll-alpha | grep -q 'master br-lan'; }
 left_alone() { problems | grep -q 'left alone: plug ll-alpha into br-lan'; }
@@ -308,7 +350,10 @@ wrong_words_are_refused_with_a_sentence() {
   local words
   for words in "nobody box --address 10.5.0.7/16|does not run" "alpha nothing --address 10.5.0.7/16|there is none" \
     "alpha box --address 10.5.0.7|--address" "alpha box --address 10.5.0.7/16 --interface a/b|--interface" \
-    "alpha /proc/self/ns/net --address 10.5.0.7/16|is this host's own" "alpha ns1 --address 10.5.0.7/16 --interface veth11|already"; do
+    "alpha /proc/self/ns/net --address 10.5.0.7/16|is this host's own" "alpha ns1 --address 10.5.0.7/16 --interface veth11|already" \
+    "alpha box --address 10.5.0.1/16|bridge br-lan has it" "alpha box --address 10.5.0.21/16|netns ns2 has it" \
+    "alpha box --address 10.5.0.7/16 --address 10.5.0.7/16|twice" \
+    "alpha box --address 10.5.0.7/16 --gateway 10.99.0.1|no --address has it in its subnet"; do
     # shellcheck disable=SC2086
     not alpha "$LANLOOM" attach ${words%%|*} 2>"$D/complaint"
     grep -q -- "${words##*|}" "$D/complaint" || fail "$words: $(cat "$D/complaint")"

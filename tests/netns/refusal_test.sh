@@ -253,6 +253,19 @@ a_status_of_nothing() {
 }
 tried a_status_of_nothing
 
+# ---- what is only warned of --------------------------------------------------------------------------------------------
+
+a_route_of_the_host_to_the_overlay() {
+  alpha ip route add 10.5.0.0/16 via 192.168.50.1
+  : >"$D/alpha.log"
+  up alpha
+  grep -q '10.5.0.0/16: this host has a route to 10.5.0.0/16 by u0' "$D/alpha.log"
+  stop alpha
+  alpha ip route del 10.5.0.0/16 via 192.168.50.1
+  as_found alpha "$D/alpha.state"
+}
+case_of a_route_of_the_host_to_the_overlay
+
 # ---- while it runs ---------------------------------------------------------------------------------------------------
 
 must up alpha

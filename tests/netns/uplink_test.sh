@@ -76,6 +76,27 @@ the_lan_behind_the_uplink_is_one_with_the_overlay() {
 }
 case_of the_lan_behind_the_uplink_is_one_with_the_overlay
 
+# By br_netfilter, which Docker switches on, the rules of masquerading see them.
+what_is_only_bridged_keeps_its_source() {
+  alpha sysctl -qw net.bridge.bridge-nf-call-iptables=1
+  capture group n2 veth21 udp port 5353
+  capture lan outside underlay host 203.0.113.7
+  n1 python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton('10.5.0.11'))
+s.sendto(b'x', ('224.0.0.251', 5353))"
+  # A gateway in the LAN itself: the host has no part in it.
+  n1 ip route add 203.0.113.7 via 10.5.0.99
+  reaches n1 203.0.113.7 || true
+  end_capture group
+  end_capture lan
+  same "group messages from ns1" 1 "$(counts group src host 10.5.0.11)"
+  same "echoes from ns1" 1 "$(counts lan src host 10.5.0.11)"
+  n1 ip route del 203.0.113.7 via 10.5.0.99
+}
+case_of what_is_only_bridged_keeps_its_source
+
 an_uplink_that_vanished_is_taken_again() {
   local before
   before=$(alpha ip -o -4 address show dev br-lan)

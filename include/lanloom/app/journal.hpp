@@ -180,6 +180,7 @@ class journal {
 
   // As it was found. Entries of another namespace's journal are not there; `damaged`: what stood before the damage.
   [[nodiscard]] journal_state found() const noexcept { return found_; }
+  [[nodiscard]] const std::filesystem::path& file() const noexcept { return file_; }
   [[nodiscard]] const std::string& origin() const noexcept { return origin_; }
   [[nodiscard]] const std::vector<journal_entry>& entries() const noexcept { return entries_; }
 

@@ -34,6 +34,7 @@ struct packet_kind {
   bool translated = false;   // its destination was changed (DNAT)
   std::string in;            // interface; empty: some interface with another name than those that rules know
   std::string out;
+  std::string bridge;  // which of the two is a bridge, or both
   std::optional<ip_prefix> source;
   std::optional<ip_prefix> destination;
   std::string protocol;  // "udp"; empty: any

@@ -155,6 +155,7 @@ class netlink {
   // alone it does). Never with a lifetime.
   void add_address(int index, const ip_prefix& address);
   void add_address(int index, const address_info& address);
+  // It alone: what the kernel deletes along with it is added again.
   void delete_address(int index, const ip_prefix& address);
   void delete_address(int index, const address_info& address);
 
