@@ -2,6 +2,7 @@
 #include "host_name.hpp"
 
 #include "privileges.hpp"
+#include "terminal.hpp"
 
 #include <lanloom/app/commands.hpp>
 #include <lanloom/app/config.hpp>
@@ -140,11 +141,6 @@ void print(const std::string& text) {
 
 // In ASCII alone: the node that sent this may be in an attacker's hand, and what we print goes to root's terminal.
 std::string json_text(const nlohmann::ordered_json& value, int indent) { return value.dump(indent, ' ', true) + "\n"; }
-
-bool colour_wanted() {
-  const char* refused = std::getenv("NO_COLOR");
-  return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0');
-}
 
 }  // namespace
 

@@ -13,14 +13,10 @@
 namespace lanloom::app {
 
 namespace {
-std::string text_of(const link_place& place) {
-  return place.netns.empty() ? place.name : place.name + " in netns " + place.netns;
-}
-
 struct change_printer {
   std::string operator()(const step& s) const { return to_string(s); }
   std::string operator()(const correct_link& c) const {
-    return "correct " + text_of(c.what) + " mac " + format_mac(c.mac) + " mtu " + std::to_string(c.mtu);
+    return "correct " + to_string(c.what) + " mac " + format_mac(c.mac) + " mtu " + std::to_string(c.mtu);
   }
   std::string operator()(const correct_bridge& c) const {
     return "correct bridge " + c.name + " stp " + (c.stp ? "on" : "off") + " accept_ra 0";
@@ -28,7 +24,7 @@ struct change_printer {
   std::string operator()(const suit_user_space& c) const { return "suit " + c.port + " to a switch in user space"; }
   std::string operator()(const remove_veth& c) const { return "remove veth " + c.name; }
   std::string operator()(const correct_route& c) const {
-    return "remove default route via " + to_string(c.unwanted.gateway) + " out of " + text_of(c.out);
+    return "remove default route via " + to_string(c.unwanted.gateway) + " out of " + to_string(c.out);
   }
   std::string operator()(const undo_entry& c) const { return "undo " + to_string(c.entry); }
   std::string operator()(const keep_entry& c) const { return "adopt " + to_string(c.entry); }

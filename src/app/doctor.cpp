@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "host_name.hpp"
+#include "terminal.hpp"
 
 #include <lanloom/app/commands.hpp>
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/doctor.hpp>
 #include <lanloom/app/doctor_checks.hpp>
 #include <lanloom/app/instance_directory.hpp>
-
-#include <unistd.h>
+#include <lanloom/app/status.hpp>
 
 #include <algorithm>
 #include <array>
@@ -92,18 +92,8 @@ const char* paint(finding::verdict v) {
 }
 
 // In ASCII alone: some of it comes from the node, which may be in an attacker's hand, and it goes to root's terminal.
-std::string printable(std::string text) {
-  for (char& c : text) c = c < ' ' || c > '~' ? '?' : c;
-  return text;
-}
-
 bool has_failure(const findings& found) {
   return std::any_of(found.begin(), found.end(), [](const finding& f) { return f.result == finding::verdict::fail; });
-}
-
-bool colour_wanted() {
-  const char* refused = std::getenv("NO_COLOR");
-  return ::isatty(STDOUT_FILENO) == 1 && (refused == nullptr || *refused == '\0');
 }
 
 // The only instance that runs here, if there is one.

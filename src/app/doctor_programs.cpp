@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "joined.hpp"
+
 #include <lanloom/app/doctor_checks.hpp>
 
 #include <fnmatch.h>
@@ -51,12 +53,6 @@ std::vector<fs::path> files_in(const fs::path& directory, std::string_view exten
   return found;
 }
 
-std::string joined(const std::vector<std::string>& words, const std::string& between) {
-  std::string text;
-  for (const auto& w : words) text += (text.empty() ? "" : between) + w;
-  return text;
-}
-
 // Those that are here; before a start those that will be, but for veth pairs: these NetworkManager leaves alone.
 std::vector<std::string> asked_for(const examination& e) {
   std::vector<std::string> names;
@@ -106,9 +102,6 @@ std::string networkd_file(const examination& e, const std::string& name) {
   }
   return {};
 }
-}  // namespace
-
-namespace {
 // An uplink has its addresses from somewhere, and that would give it them again. `program` goes on managing it.
 finding managed_uplink(const examination& e, const char* id, const std::string& program, const std::string& uplink) {
   const auto& bridge = e.file().bridge.name;

@@ -177,9 +177,6 @@ void wait_for_old_tap(const plan& p, const std::vector<journal_entry>& entries) 
     std::this_thread::sleep_for(std::chrono::milliseconds{5});
   }
 }
-}  // namespace
-
-namespace {
 // The datapath of that bridge; nothing when there is no such bridge.
 std::optional<std::string> ovs_datapath(const std::string& name) {
   try {
@@ -188,9 +185,6 @@ std::optional<std::string> ovs_datapath(const std::string& name) {
   }
   return std::nullopt;
 }
-}  // namespace
-
-namespace {
 // Whoever may not read the journal may not change the host either: a plan to look at does without.
 std::vector<journal_entry> entries_of(const std::string& instance) {
   try {

@@ -32,10 +32,6 @@ class mac_source {
   std::string_view instance_;
 };
 
-std::string text_of(const link_place& place) {
-  return place.netns.empty() ? place.name : place.name + " in netns " + place.netns;
-}
-
 std::string text_of(std::uint16_t mtu, const os::mac_address& mac) {
   return " mac " + format_mac(mac) + " mtu " + std::to_string(mtu);
 }
@@ -55,7 +51,7 @@ struct printer {
   std::string operator()(const use_netns& s) const { return "use netns " + s.name + " as it is"; }
   std::string operator()(const create_veth& s) const {
     return "create veth " + s.host_name + " mac " + format_mac(s.host_mac) + " to " +
-           text_of(link_place{s.inside_name, s.netns}) + text_of(s.mtu, s.inside_mac) +
+           to_string(link_place{s.inside_name, s.netns}) + text_of(s.mtu, s.inside_mac) +
            (s.user_space ? user_space_words : "");
   }
   std::string operator()(const join_bridge& s) const {
@@ -68,11 +64,11 @@ struct printer {
     return "plug uplink " + s.was.name + " into " + s.bridge + (moved.empty() ? "" : " and move there " + moved);
   }
   std::string operator()(const add_address& s) const {
-    return "add address " + to_string(s.address) + " to " + text_of(s.to);
+    return "add address " + to_string(s.address) + " to " + to_string(s.to);
   }
-  std::string operator()(const bring_up& s) const { return "bring up " + text_of(s.what); }
+  std::string operator()(const bring_up& s) const { return "bring up " + to_string(s.what); }
   std::string operator()(const add_default_route& s) const {
-    return "add default route via " + to_string(s.gateway) + " out of " + text_of(s.out);
+    return "add default route via " + to_string(s.gateway) + " out of " + to_string(s.out);
   }
   std::string operator()(const load_table& s) const {
     return "load nft table inet " + nft_table_name(s.rules.instance) + ": " + describe(s.rules);
@@ -191,6 +187,10 @@ std::vector<takes_port> forwarded_ports(const plan& p) {
     }
   }
   return ports;
+}
+
+std::string to_string(const link_place& place) {
+  return place.netns.empty() ? place.name : place.name + " in netns " + place.netns;
 }
 
 std::string to_string(const os::route_entry& r) {

@@ -151,9 +151,6 @@ class examination {
   os::netlink kernel_;
 };
 
-}  // namespace
-
-namespace {
 // An address of IPv6 needs a bridge that has IPv6; a new one takes its setting from the default.
 void check_v6(const take_uplink& wanted, const host_view& kernel) {
   const bool there = kernel.here.find(wanted.bridge) != nullptr;
@@ -166,9 +163,6 @@ void check_v6(const take_uplink& wanted, const host_view& kernel) {
                       "; run: sysctl -w net.ipv6.conf." + at + ".disable_ipv6=0");
   }
 }
-}  // namespace
-
-namespace {
 // It would have two owners, and go with the one that leaves first.
 void check_addresses(const take_uplink& wanted, const plan& p) {
   for (const auto& s : p.steps) {

@@ -31,6 +31,7 @@ struct link_place {
   std::string name;
   std::string netns;  // empty: the host's own
 };
+[[nodiscard]] std::string to_string(const link_place& place);  // "veth11 in netns ns1"
 
 // An interface of this host as it is before it becomes a port: its static addresses, and the routes out of it.
 struct uplink_state {
