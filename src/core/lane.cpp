@@ -225,6 +225,7 @@ drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now
     // prefers its own. A third, begun by one end only, settles it.
     want(source.peer);
   }
+  if (newest && l.remote == from) l.remote->own = from.own;
   if (newest && l.remote && *l.remote != from && (!l.probed || now - *l.probed >= std::chrono::seconds{1})) {
     if (report({event::kind::moved, source.peer, source.session, from, 0, {}})) l.probed = now;
   }
@@ -424,6 +425,10 @@ void lane::set_remote(peer_id peer, const endpoint& remote) noexcept {
   link& l = links_[peer.value];
   if (l.remote != remote) l.path.begin(remote, max_frame_ + wire::train_header_size);
   l.remote = remote;
+}
+
+void lane::forget_own_address(peer_id peer) noexcept {
+  if (auto& remote = links_[peer.value].remote) remote->own = {};
 }
 
 void lane::set_sending(peer_id peer, session_id id) noexcept { links_[peer.value].sending = id; }

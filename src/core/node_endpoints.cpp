@@ -34,6 +34,7 @@ void node::on_network_change(time_point now, outbox& out) {
     peer& p = peers_[i];
     const lane::link& l = lane_.of(id);
     if (!l.remote) continue;
+    lane_.forget_own_address(id);
     if (lane_.can_send(id, now)) {
       const auto lately = [now](const auto& when) { return when && now - *when < lately_used; };
       if (l.unanswered_since && now - *l.unanswered_since >= overdue) p.attempts.ask(now, true);

@@ -87,6 +87,10 @@ bool bind_socket(unique_fd& fd, const endpoint& listen, bool v6, const std::stri
     set(fd.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, context);
   }
   set(fd.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, context);
+  if (listen.is_unspecified()) {
+    // To which of our addresses it came. Of an IPv6 socket this tells both families.
+    v6 ? set(fd.get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, context) : set(fd.get(), IPPROTO_IP, IP_PKTINFO, 1, context);
+  }
   enlarge(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF);
   enlarge(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF);
   const socket_address to = to_socket_address(listen, v6);
@@ -95,21 +99,78 @@ bool bind_socket(unique_fd& fd, const endpoint& listen, bool v6, const std::stri
   throw_errno(context);
 }
 
-// Room for one message's control data: the UDP_GRO segment size.
+constexpr std::size_t source_room = CMSG_SPACE(sizeof(in6_pktinfo));  // the longer of the two families'
+
+// Room for one message's control data: the UDP_GRO segment size, and the address that it came to.
 struct control_room {
-  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(int))> bytes;
+  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(int)) + source_room> bytes;
 };
 
-// What recvmsg filled in, as a train. The kernel says the segment size only for more than one.
-datagram_train to_train(msghdr& message, std::size_t size) noexcept {
+template <class Value>
+Value value_of(cmsghdr* c) noexcept {
+  Value value;
+  std::memcpy(&value, CMSG_DATA(c), sizeof value);
+  return value;
+}
+
+// What recvmsg filled in, as a train and in `from.own`. The kernel says the segment size only for more than one.
+datagram_train to_train(msghdr& message, std::size_t size, endpoint& from) noexcept {
   datagram_train train{{static_cast<std::uint8_t*>(message.msg_iov->iov_base), size}, size};
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
-    if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != option_coalesce) continue;
-    int segment = 0;
-    std::memcpy(&segment, CMSG_DATA(c), sizeof segment);
-    if (segment > 0 && static_cast<std::size_t>(segment) < size) train.stride = static_cast<std::size_t>(segment);
+    if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == option_coalesce) {
+      const int segment = value_of<int>(c);
+      if (segment > 0 && static_cast<std::size_t>(segment) < size) train.stride = static_cast<std::size_t>(segment);
+    } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+      const auto to = value_of<in6_pktinfo>(c);
+      std::memcpy(from.own.data(), &to.ipi6_addr, from.own.size());
+    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+      std::array<std::uint8_t, 4> to;
+      const auto info = value_of<in_pktinfo>(c);
+      std::memcpy(to.data(), &info.ipi_addr, to.size());
+      from.own = endpoint::v4(to, 0).address;
+    }
   }
   return train;
+}
+
+// Control data of one call of sendmsg.
+class sending_control {
+ public:
+  template <class Value>
+  void add(int level, int type, const Value& value) noexcept {
+    cmsghdr head{};
+    head.cmsg_level = level;
+    head.cmsg_type = type;
+    head.cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(&bytes_[size_], &head, sizeof head);
+    std::memcpy(&bytes_[size_ + CMSG_LEN(0)], &value, sizeof value);
+    size_ += CMSG_SPACE(sizeof value);
+  }
+  void add_source(const endpoint& to, bool v6_socket) noexcept {
+    if (v6_socket) {
+      in6_pktinfo from{};
+      std::memcpy(&from.ipi6_addr, to.own.data(), to.own.size());
+      from.ipi6_ifindex = to.scope;
+      add(IPPROTO_IPV6, IPV6_PKTINFO, from);
+    } else {
+      in_pktinfo from{};
+      std::memcpy(&from.ipi_spec_dst, to.own.data() + 12, sizeof from.ipi_spec_dst);
+      add(IPPROTO_IP, IP_PKTINFO, from);
+    }
+  }
+  void put_into(msghdr& message) noexcept {
+    message.msg_control = size_ == 0 ? nullptr : bytes_.data();
+    message.msg_controllen = size_;
+  }
+
+ private:
+  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint16_t)) + source_room> bytes_{};
+  std::size_t size_ = 0;
+};
+
+// As when the address of ours is gone, or has no way there any more.
+bool may_mind_the_source(int error) noexcept {
+  return error == EINVAL || error == ENETUNREACH || error == EHOSTUNREACH || error == EADDRNOTAVAIL;
 }
 
 }  // namespace
@@ -156,7 +217,7 @@ std::errc udp_socket::receive(bytes_span slot, endpoint& from, datagram_train& o
   while (n < 0 && errno == EINTR);
   if (n < 0) return last_error();
   from = to_endpoint(source);
-  out = to_train(message, static_cast<std::size_t>(n));
+  out = to_train(message, static_cast<std::size_t>(n), from);
   return {};
 }
 
@@ -175,26 +236,24 @@ sent udp_socket::send(const endpoint& to, bytes_view bytes, std::size_t stride, 
   message.msg_namelen = target.size;
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(std::uint16_t))> control{};
+  bool from_own = to.own != decltype(to.own){};
   const std::size_t most = segmented ? std::clamp<std::size_t>(max_call_bytes / stride, 1, max_segments) : 1;
   sent done;
   do {
     const bytes_view now = bytes.first(std::min(most * stride, bytes.size()));
     const bool several = now.size() > stride;
     part = {const_cast<std::uint8_t*>(now.data()), now.size()};  // only read, but iovec has no const
-    message.msg_control = several ? control.data() : nullptr;
-    message.msg_controllen = several ? control.size() : 0;
-    if (several) {
-      cmsghdr* const c = CMSG_FIRSTHDR(&message);
-      c->cmsg_level = IPPROTO_UDP;
-      c->cmsg_type = option_segment;
-      c->cmsg_len = CMSG_LEN(sizeof(std::uint16_t));
-      const auto size = static_cast<std::uint16_t>(stride);
-      std::memcpy(CMSG_DATA(c), &size, sizeof size);
-    }
+    sending_control control;
+    if (several) control.add(IPPROTO_UDP, option_segment, static_cast<std::uint16_t>(stride));
+    if (from_own) control.add_source(to, v6_);
+    control.put_into(message);
     ssize_t n = 0;
     do n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
+    if (n < 0 && from_own && may_mind_the_source(errno)) {
+      from_own = false;
+      continue;
+    }
     if (n < 0) {
       done.error = last_error();
       done.segmented = several;
@@ -242,8 +301,10 @@ std::span<received> receive_batch::receive(udp_socket& socket, std::errc& error,
   while (n < 0 && errno == EINTR);
   error = n < 0 ? last_error() : std::errc{};
   const auto count = static_cast<std::size_t>(std::max(n, 0));
-  for (std::size_t i = 0; i < count; ++i)
-    s.results[i] = {to_endpoint(s.sources[i]), to_train(s.messages[i].msg_hdr, s.messages[i].msg_len)};
+  for (std::size_t i = 0; i < count; ++i) {
+    s.results[i].from = to_endpoint(s.sources[i]);
+    s.results[i].train = to_train(s.messages[i].msg_hdr, s.messages[i].msg_len, s.results[i].from);
+  }
   return std::span(s.results).first(count);
 }
 

@@ -176,3 +176,23 @@ a_way_to_the_peer_through_the_overlay_is_no_loop() {
   stop alpha beta
 }
 case_of a_way_to_the_peer_through_the_overlay_is_no_loop
+
+# A firewall between them, as most hosts and all NATs are: answers come from whom they were asked of.
+answers_come_from_the_address_that_was_called() {
+  beta ip address add 192.168.50.55/24 dev u0
+  alpha nft 'table inet strict { chain in { type filter hook input priority 0; udp dport 4780 ip saddr != 192.168.50.55 drop; }; }'
+  endpoint_is '"192.168.50.55:4780"'
+  begun beta alpha
+  established alpha
+  same "where beta is" 192.168.50.55:4780 "$(seen_at)"
+  pings n1 10.5.0.31
+  pings n3 10.5.0.11
+  # It goes, and the other one is let through: beta answers from there.
+  alpha nft delete table inet strict
+  beta ip address del 192.168.50.55/24 dev u0
+  eventually 20 reaches n3 10.5.0.11
+  eventually 20 finds_beta_at 192.168.50.15:4780
+  pings n1 10.5.0.31
+  stop alpha beta
+}
+case_of answers_come_from_the_address_that_was_called

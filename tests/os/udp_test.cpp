@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "in_child.hpp"
+#include "own_host.hpp"
 
 #include <doctest/doctest.h>
 #include <lanloom/os/udp.hpp>
@@ -107,6 +108,43 @@ TEST_CASE("udp: IPv4, IPv6 and dual stack over loopback, both ways") {
     EXPECT(dual.send(at("[2001:db8::1]:4780"), bytes, 10).error == std::errc::network_unreachable);
   });
   CHECK(failure == "");
+}
+
+TEST_CASE("udp: an answer goes out from the address that was spoken to, while that is there") {
+  on_own_host([] {
+    EXPECT(output_of("ip link set lo up; ip addr add 192.0.2.7/32 dev lo; ip addr add 2001:db8::7/128 dev lo") == "");
+    const auto spoken_to = [](const char* listen, const char* address, const char* caller, bool there) {
+      auto server = udp_socket::open(at(listen));
+      auto client = udp_socket::open(at(caller));
+      const auto bytes = bytes_of(100);
+      EXPECT(client.send(with_port(address, server), bytes, bytes.size()).error == std::errc{});
+      EXPECT(readable(server.fd(), std::chrono::seconds(5)));
+      receive_batch batch;
+      std::errc error{};
+      const auto got = batch.receive(server, error, 1);
+      EXPECT(got.size() == 1);
+      const endpoint from = got[0].from;
+      EXPECT(from == client.local());
+      EXPECT(from.own == at(address).address);
+      if (!there) EXPECT(output_of("ip addr del 192.0.2.7/32 dev lo; ip addr del 2001:db8::7/128 dev lo") == "");
+      // A train too, which has control data of its own.
+      const sent done = server.send(from, bytes, 40, true);
+      EXPECT(done.error == std::errc{});
+      EXPECT(done.datagrams == 3);
+      EXPECT(readable(client.fd(), std::chrono::seconds(5)));
+      std::vector<std::uint8_t> slot(udp_socket::slot_size);
+      endpoint source;
+      datagram_train train;
+      EXPECT(client.receive(slot, source, train) == std::errc{});
+      EXPECT((source == with_port(address, server)) == there);
+    };
+    spoken_to("[::]:0", "192.0.2.7:0", "127.0.0.1:0", true);
+    spoken_to("0.0.0.0:0", "192.0.2.7:0", "127.0.0.1:0", true);
+    spoken_to("[::]:0", "[2001:db8::7]:0", "[::1]:0", true);
+    spoken_to("[::]:0", "192.0.2.7:0", "127.0.0.1:0", false);
+    EXPECT(output_of("ip addr add 192.0.2.7/32 dev lo; ip addr add 2001:db8::7/128 dev lo") == "");
+    spoken_to("[::]:0", "[2001:db8::7]:0", "[::1]:0", false);
+  });
 }
 
 TEST_CASE("udp: the scope of a link-local address is kept, both ways") {

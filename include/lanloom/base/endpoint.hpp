@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 
 namespace lanloom {
 
@@ -18,10 +19,15 @@ struct endpoint {
   std::array<std::uint8_t, 16> address{};  // network order
   std::uint16_t port = 0;                  // host order
   std::uint32_t scope = 0;                 // interface index of a link-local address, else 0
+  // Our own address, that it spoke to and is answered from; all zero: as the kernel chooses. No part of who it is.
+  std::array<std::uint8_t, 16> own{};
 
   [[nodiscard]] bool is_v4() const noexcept;
   [[nodiscard]] bool is_unspecified() const noexcept;  // 0.0.0.0 or ::
-  auto operator<=>(const endpoint&) const = default;
+  bool operator==(const endpoint& other) const noexcept { return *this <=> other == 0; }
+  std::strong_ordering operator<=>(const endpoint& other) const noexcept {
+    return std::tie(address, port, scope) <=> std::tie(other.address, other.port, other.scope);
+  }
 
   [[nodiscard]] static endpoint v4(std::array<std::uint8_t, 4> address, std::uint16_t port) noexcept;
   // Numeric addresses only, port required. Nothing on any other text.
