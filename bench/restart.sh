@@ -3,7 +3,7 @@
 #
 # restart.sh [ROUNDS] - how long a LAN is interrupted when lanloom is killed (SIGKILL) and comes back; 20 rounds, as root.
 #
-# A container of alpha sends a datagram to one of beta every 10 ms. Measured is the time until the first of them arrives
+# Measured is the time until the first datagram arrives (see probes.sh)
 #
 #   node      that was sent after alpha's node was killed, which its keeper starts again: at most 200 ms
 #   keeper    that was sent after `lanloom up` was executed; the node had died with its keeper: at most 1 s
@@ -17,51 +17,21 @@ rounds=${1:-20}
 
 # shellcheck source=packaging/lab.sh
 . "$bench/../packaging/lab.sh"
+# shellcheck source=bench/probes.sh
+. "$bench/probes.sh"
 lab_private "$@"
 trap lab_down EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-lab_up
-lab_configure "$lab_dir"
-
-start() { # start HOST INSTANCE; leaves the pid in lab_pid
-  lab_start "$1" "$lab_dir/$2.log" "$LANLOOM" up "$lab_dir/$2.toml"
-}
 node_of() { # node_of KEEPER: its child with a system call filter
   local pid
   for pid in $(pgrep -P "$1"); do
     if grep -q '^NoNewPrivs:.*1' "/proc/$pid/status" 2>/dev/null; then echo "$pid"; fi
   done
 }
-established() { lab_on A "$LANLOOM" status alpha --wait 10 >/dev/null; }
-
-start B beta
-start A alpha
-keeper=$lab_pid
-lab_wait_for 10 "a session" established
-
-# Both ends stamp by the same clock; a line each is "sent received", in nanoseconds.
-lab_start B/ns3 "$lab_dir/arrived" python3 -uc '
-import socket, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("10.5.0.31", 7100))
-while True:
-    print(s.recv(64).decode(), time.time_ns())'
-lab_start A/ns1 "$lab_dir/sender.log" python3 -c '
-import socket, time
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-while True:
-    try:
-        s.sendto(str(time.time_ns()).encode(), ("10.5.0.31", 7100))
-    except OSError:
-        pass
-    time.sleep(0.01)'
-
-# first_after NANOSECONDS: how many ms later the first datagram sent since then arrived
-first_after() { awk -v since="$1" '$1 >= since { printf "%.0f\n", ($2 - since) / 1e6; found = 1; exit } END { exit !found }' "$lab_dir/arrived"; }
-arrives_after() { first_after "$1" >/dev/null; }
-flows() { arrives_after "$(($(date +%s%N) - 100000000))"; }
+hosts_up
+probes_up
 
 once() { # once WHAT
   local since node
@@ -90,15 +60,12 @@ once() { # once WHAT
 }
 
 status=0
-printf '%-8s %10s %10s %10s   %s\n' killed 'median ms' 'worst ms' 'limit ms' 'within it'
+heading killed
 for what in node keeper both; do
-  if [ "$what" = node ]; then limit=200; else limit=1000; fi
   for ((round = 0; round < rounds; ++round)); do
     once "$what" >>"$lab_dir/$what.ms"
   done
-  read -r median worst good < <(sort -n "$lab_dir/$what.ms" | awk -v limit="$limit" '
-    { all[NR] = $1; good += $1 <= limit } END { print all[int((NR + 1) / 2)], all[NR], good + 0 }')
-  printf '%-8s %10s %10s %10s   %d of %d\n' "$what" "$median" "$worst" "$limit" "$good" "$rounds"
-  if [ $((good * 100)) -lt $((rounds * 99)) ]; then status=1; fi
+  if [ "$what" = node ]; then limit=200; else limit=1000; fi
+  row "$what" $limit || status=1
 done
 exit $status

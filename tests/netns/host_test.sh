@@ -157,11 +157,13 @@ case_of who_insists_is_left_alone_until_a_reload
 under_traffic_everything_comes_back() {
   n3 iperf3 -s -1 >"$D/iperf3.server" 2>&1 &
   eventually 10 listens n3 5201
-  n1 timeout 60 iperf3 -C cubic -c 10.5.0.31 -t 8 -i 1 --json >"$D/iperf3.json" &
+  n1 timeout 60 iperf3 -C cubic -c 10.5.0.31 -t 12 -i 1 --json >"$D/iperf3.json" &
   local client=$!
   sleep 1 # the flow is to run when the first harm is done
   mended alpha nft flush ruleset
   mended alpha ip link del br-lan
+  mended alpha ip link set ll-alpha nomaster
+  mended alpha ip link set br-lan mtu 1300
   wait "$client" || fail "iperf3 did not survive: $(tail -n 3 "$D/iperf3.json" | tr '\n' ' ')"
   python3 - "$D/iperf3.json" <<'PY'
 import json, sys
