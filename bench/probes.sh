@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154  # what lab.sh sets
 #
 # probes.sh - how long the LAN of the two hosts of conf/two-hosts is interrupted: a container of alpha sends a datagram to
-# one of beta every 10 ms. Sourced after packaging/lab.sh.
+# one of beta every 10 ms. What the programs that measure it share; sourced first by each of them, in a lab of its own
+# from then on (packaging/lab.sh). Their only argument is $rounds, 20 if it is not given.
 #
 #   hosts_up                both instances run, a session is up; leaves alpha's keeper in $keeper
 #   start HOST INSTANCE     leaves the pid in lab_pid
@@ -11,6 +12,15 @@
 #   arrives_after, flows    conditions for lab_wait_for
 #   row WHAT LIMIT          of the figures in $lab_dir/WHAT.ms: median, worst, how many kept the limit; fails when less
 #                           than 99 of 100 did
+
+rounds=${1:-20}
+[[ $rounds =~ ^[1-9][0-9]*$ ]] && [ $# -le 1 ] || { sed -n '4s/^# //p' "$0" >&2; exit 2; }
+# shellcheck source=packaging/lab.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../packaging/lab.sh"
+lab_private "$@"
+trap lab_down EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 start() {
   lab_start "$1" "$lab_dir/$2.log" "$LANLOOM" up "$lab_dir/$2.toml"

@@ -11,18 +11,8 @@
 #
 # Promised are 2 s. Prints median, worst and how many kept that. The status is 0 when 99 of 100 did in every row.
 set -euo pipefail
-bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-rounds=${1:-20}
-[[ $rounds =~ ^[1-9][0-9]*$ ]] && [ $# -le 1 ] || { sed -n '4s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
-
-# shellcheck source=packaging/lab.sh
-. "$bench/../packaging/lab.sh"
 # shellcheck source=bench/probes.sh
-. "$bench/probes.sh"
-lab_private "$@"
-trap lab_down EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+. "$(dirname "${BASH_SOURCE[0]}")/probes.sh"
 hosts_up
 probes_up
 

@@ -81,6 +81,18 @@ void take_down(const attachment& a, const std::string& instance, journal& log) {
   log.replace(std::move(rest));
 }
 
+void check_addresses(const attachment& a) {
+  for (const auto& address : a.addresses) {
+    if (std::count(a.addresses.begin(), a.addresses.end(), address) == 1) continue;
+    throw usage_error("--address " + to_string(address) + ": is there twice");
+  }
+  for (const auto& gateway : a.gateways) {
+    const bool reached =
+        std::any_of(a.addresses.begin(), a.addresses.end(), [&](const ip_prefix& p) { return p.contains(gateway); });
+    if (!reached) throw usage_error("--gateway " + to_string(gateway) + ": no --address has it in its subnet");
+  }
+}
+
 void refuse_taken(const attachment& a, const os::unique_fd& netns, const std::vector<journal_entry>& entries) {
   if (a.netns_id == os::netns_id(os::open_netns("/proc/self/ns/net"))) {
     throw std::runtime_error("netns " + a.netns + ": is this host's own; give the bridge an address instead");
@@ -91,21 +103,14 @@ void refuse_taken(const attachment& a, const os::unique_fd& netns, const std::ve
     throw std::runtime_error("netns " + a.netns + ": is attached already by " + other->host_interface +
                              "; detach it first");
   }
-  for (const auto& address : a.addresses) {
-    if (std::count(a.addresses.begin(), a.addresses.end(), address) > 1) {
-      throw usage_error("--address " + to_string(address) + ": is there twice");
-    }
-    for (const auto& e : entries) {
-      const auto* made = std::get_if<made_address>(&e);
-      if (made == nullptr || made->address.address != address.address) continue;
-      const auto owner = made->netns.empty() ? "bridge " + made->link : "netns " + made->netns;
-      throw std::runtime_error("--address " + to_string(address) + ": " + owner + " has it; choose another");
-    }
-  }
-  for (const auto& gateway : a.gateways) {
-    if (std::any_of(a.addresses.begin(), a.addresses.end(), [&](const auto& p) { return p.contains(gateway); }))
-      continue;
-    throw usage_error("--gateway " + to_string(gateway) + ": no --address has it in its subnet");
+  for (const auto& e : entries) {
+    const auto* made = std::get_if<made_address>(&e);
+    if (made == nullptr) continue;
+    const bool taken = std::any_of(a.addresses.begin(), a.addresses.end(),
+                                   [&](const ip_prefix& p) { return p.address == made->address.address; });
+    if (!taken) continue;
+    const auto owner = made->netns.empty() ? "bridge " + made->link : "netns " + made->netns;
+    throw std::runtime_error("--address " + to_string(made->address) + ": " + owner + " has it; choose another");
   }
   if (os::netlink::in(netns).link_by_name(a.interface)) {
     throw std::runtime_error("netns " + a.netns + ": has an interface " + a.interface +
@@ -122,6 +127,7 @@ int attach(const attach_options& options) {
   a.addresses =
       parsed<ip_prefix>(options.addresses, "--address", "write one such as 10.5.0.12/16", parse_interface_address);
   a.gateways = parsed<ip_address>(options.gateways, "--gateway", "write an address", parse_host_address);
+  check_addresses(a);
   a.interface =
       parsed<std::string>({options.interface}, "--interface", "write an interface name", parse_interface_name).front();
   if (!os::instance_lock::holder(instance_directory / (options.instance + ".lock"))) {

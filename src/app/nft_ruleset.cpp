@@ -102,6 +102,27 @@ lines guard_rules(const nft_rules& r, const router_guard& guard) {
   return rules;
 }
 
+}  // namespace
+
+router_guard read_guard(std::string_view listing) {
+  static constexpr std::string_view later = "meta iifkind \"bridge\" iifname != ";
+  router_guard guard;
+  guard.families = {listing.find("meta nfproto ipv4 drop") != std::string_view::npos,
+                    listing.find("meta nfproto ipv6 drop") != std::string_view::npos};
+  const auto at = listing.find(later);
+  if (at == std::string_view::npos) return guard;
+  const auto words = listing.substr(at + later.size());
+  const auto line = words.substr(0, words.find('\n'));
+  for (auto from = line.find('"'); from != std::string_view::npos;) {
+    const auto end = line.find('"', from + 1);
+    if (end == std::string_view::npos) break;
+    guard.bridges.emplace_back(line.substr(from + 1, end - from - 1));
+    from = line.find('"', end + 1);
+  }
+  return guard;
+}
+
+namespace {
 lines segment_size_rules(const nft_rules& r) {
   if (!r.forwarding.v4 && !r.forwarding.v6) return {};
   const auto bridge = in_quotes(r.bridge);

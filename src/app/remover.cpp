@@ -185,31 +185,13 @@ bool remover::has_processes(const std::string& name) {
 }
 
 namespace {
-// The words of the rule that lets through bridges which came later name those that were there before.
-std::vector<std::string> guarded_bridges(const std::string& listing) {
-  static constexpr std::string_view rule = "meta iifkind \"bridge\" iifname != ";
-  std::vector<std::string> names;
-  const auto at = listing.find(rule);
-  if (at == std::string::npos) return names;
-  auto words = listing.substr(at + rule.size());
-  words.resize(std::min(words.find('\n'), words.size()));
-  for (std::size_t from = words.find('"'); from != std::string::npos;) {
-    const auto end = words.find('"', from + 1);
-    if (end == std::string::npos) break;
-    names.push_back(words.substr(from + 1, end - from - 1));
-    from = words.find('"', end + 1);
-  }
-  return names;
-}
-
 // Where our table guards, forwarding was off before.
-void add_guarded(const std::string& listing, std::vector<journal_entry>& entries) {
+void add_guarded(const router_guard& guard, std::vector<journal_entry>& entries) {
+  for (const auto& bridge : guard.bridges) {
+    if (!contains(entries, found_link{bridge, true})) entries.emplace_back(found_link{bridge, true});
+  }
   for (const bool v6 : {false, true}) {
-    if (listing.find(v6 ? "nfproto ipv6 drop" : "nfproto ipv4 drop") == std::string::npos) continue;
-    if (contains(entries, needs_forwarding{v6})) continue;
-    for (auto& name : guarded_bridges(listing)) {
-      if (!contains(entries, found_link{name, true})) entries.emplace_back(found_link{std::move(name), true});
-    }
+    if (!(v6 ? guard.families.v6 : guard.families.v4) || contains(entries, needs_forwarding{v6})) continue;
     entries.emplace_back(needs_forwarding{v6});
     entries.emplace_back(changed_sysctl{forwarding_key(v6), "0", "1"});
   }
@@ -236,7 +218,7 @@ void find_marked(const std::string& instance, std::vector<journal_entry>& entrie
   const auto table = nft_table_name(instance);
   if (!os::nft_table_exists(table)) return;
   add(made_table{table});
-  add_guarded(os::nft_list_table(table), entries);
+  add_guarded(read_guard(os::nft_list_table(table)), entries);
 }
 
 journal open_journal(const std::string& instance, const std::filesystem::path& file) {

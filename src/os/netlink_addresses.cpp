@@ -100,12 +100,13 @@ void netlink::delete_address(int index, const ip_prefix& address) {
 }
 
 void netlink::delete_address(int index, const address_info& address) {
-  const auto before = address_details(index);
-  const auto routes_before = routes(index);
+  const bool v6 = address.address.address.v6;
+  const auto before = v6 ? std::vector<address_info>{} : address_details(index);
+  const auto routes_before = before.size() > 1 ? routes(index) : std::vector<route_entry>{};
   netlink_message asked(RTM_DELADDR, NLM_F_ACK);
   describe_address(asked, index, address, false);
   change(asked, "delete address " + to_string(address.address) + " from", index, {EADDRNOTAVAIL, ENODEV});
-  if (address.address.address.v6) return;
+  if (before.size() <= 1) return;
   // With the first address of a subnet the kernel deletes the others, unless promote_secondaries is on; with the last
   // one of an interface its routes.
   const auto after = addresses(index);

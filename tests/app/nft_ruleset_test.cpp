@@ -50,6 +50,15 @@ TEST_CASE("the guard is for families that did not forward before") {
   CHECK_FALSE(has(nft_ruleset(rules, {}), "chain forward"));
 }
 
+TEST_CASE("a guard is read back from its table") {
+  const auto rules = rules_of(example("six", both_families));
+  for (const auto& guard : {unguarded_before, router_guard{{false, true}, {"br0"}}, router_guard{{true, true}, {}}}) {
+    CHECK(read_guard(nft_ruleset(rules, guard)) == guard);
+  }
+  CHECK(read_guard(nft_ruleset(rules, {})) == router_guard{});
+  CHECK(read_guard("meta iifkind \"bridge\" iifname != { \"br0").bridges.empty());
+}
+
 TEST_CASE("where the bridge has an uplink, what is routed out by it is translated, and what is bridged is not") {
   auto rules = rules_of(example("lan", two_hosts_alpha));
   rules.leads_out = true;

@@ -13,6 +13,7 @@
 #include <lanloom/base/ip_prefix.hpp>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lanloom::app {
@@ -51,6 +52,9 @@ struct router_guard {
 // forward hook too, under br_netfilter, and are none of its business. TCP that is routed between the overlay and
 // elsewhere gets the segment size of the narrower side.
 [[nodiscard]] std::string nft_ruleset(const nft_rules& rules, const router_guard& guard);
+
+// What the guard of such a table was made from: of the table as nft lists it, or of the ruleset itself.
+[[nodiscard]] router_guard read_guard(std::string_view listing);
 
 // "masquerade 10.5.0.0/16, forward tcp 8765 to 10.5.0.11:8765": for the plan.
 [[nodiscard]] std::string describe(const nft_rules& rules);

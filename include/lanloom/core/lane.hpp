@@ -102,8 +102,7 @@ class lane {
   void set_port(std::uint16_t ours) noexcept { own_datagrams_ = own_datagrams(ours); }  // of the underlay's socket
   void set_settles(peer_id peer, bool ours) noexcept { links_[peer.value].settles = ours; }
   void set_remote(peer_id peer, const endpoint& remote) noexcept;  // another address: its path is not known yet
-  void forget_own_address(
-      peer_id peer) noexcept;  // from which it is answered: the kernel chooses until it speaks again
+  void forget_own_address(peer_id peer) noexcept;                  // endpoint::own, until the peer speaks again
   // Pings by which its path is measured, where they are due. REQUIRES can_send().
   void ping_path(peer_id peer, crypto::random& source, time_point now, outbox& out) noexcept;
   // Seals a record (empty: a keepalive) under the sending session. False when there is none that may send.
