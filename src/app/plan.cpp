@@ -10,7 +10,8 @@
 namespace lanloom::app {
 
 namespace {
-constexpr std::uint8_t inner_end = 0x02;  // locally administered: bridge and container ends
+constexpr std::uint8_t inner_end = 0x02;         // locally administered: bridge and container ends
+constexpr std::uint32_t usual_v6_metric = 1024;  // IP6_RT_PRIO_USER of linux/ipv6_route.h
 constexpr const char* user_space_words = " for a switch in user space";
 constexpr std::uint8_t port_end = 0xfe;  // higher than any other, so a bridge does not take it for its own
 
@@ -194,8 +195,12 @@ std::string to_string(const link_place& place) {
 }
 
 std::string to_string(const os::route_entry& r) {
+  const os::route_entry usual;
+  const auto usual_metric = r.destination.address.v6 ? usual_v6_metric : usual.metric;
   return (r.destination.length == 0 ? std::string("default") : to_string(r.destination)) +
-         (r.gateway ? " via " + to_string(*r.gateway) : "");
+         (r.gateway ? " via " + to_string(*r.gateway) : "") +
+         (r.metric == usual_metric ? "" : " metric " + std::to_string(r.metric)) +
+         (r.table == usual.table ? "" : " table " + std::to_string(r.table));
 }
 
 std::vector<ip_address> gateways_of(const uplink_state& u) {

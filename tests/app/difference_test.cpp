@@ -264,7 +264,7 @@ plan with_uplink_plan() {
 }
 const std::string plugged =
     "plug uplink eth0 into br-lan and move there 192.168.50.6/24, fd00:50::6/64, default via 192.168.50.1, 10.9.0.0/16 "
-    "via 192.168.50.9, default via fd00:50::1\n";
+    "via 192.168.50.9 metric 5 table 100, default via fd00:50::1\n";
 }  // namespace
 
 TEST_CASE("an uplink is taken again when it, or anything that moved with it, is not where it belongs") {

@@ -154,15 +154,17 @@ inline lanloom::app::uplink_state example_uplink() {
   };
   address("192.168.50.6/24", "eth0");
   address("fd00:50::6/64", "");
-  const auto route = [&](const char* to, const char* by) {
+  const auto route = [&](const char* to, const char* by, std::uint32_t metric, std::uint32_t table) {
     os::route_entry r;
     r.destination = *ip_prefix::parse(to);
     r.gateway = *ip_address::parse(by);
+    r.metric = metric;
+    r.table = table;
     u.routes.push_back(r);
   };
-  route("0.0.0.0/0", "192.168.50.1");
-  route("10.9.0.0/16", "192.168.50.9");
-  route("::/0", "fd00:50::1");
+  route("0.0.0.0/0", "192.168.50.1", 0, 254);
+  route("10.9.0.0/16", "192.168.50.9", 5, 100);
+  route("::/0", "fd00:50::1", 1024, 254);
   return u;
 }
 

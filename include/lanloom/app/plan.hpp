@@ -42,7 +42,8 @@ struct uplink_state {
   std::vector<os::route_entry> routes;  // their out_index is 0
 };
 [[nodiscard]] std::vector<ip_address> gateways_of(const uplink_state& u);  // of its default routes
-[[nodiscard]] std::string to_string(const os::route_entry& r);             // "default via 192.0.2.1"
+// "default via 192.0.2.1", and "metric 5" and "table 7" where those are not the usual ones.
+[[nodiscard]] std::string to_string(const os::route_entry& r);
 
 struct create_bridge {  // takes no router advertisements
   std::string name;
