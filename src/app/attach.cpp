@@ -138,6 +138,7 @@ int attach(const attach_options& options) {
   a.host_interface = derived_host_interface(options.instance, "a" + std::to_string(a.netns_id));
 
   journal log = open_journal(options.instance, instance_directory / (options.instance + ".journal"));
+  forget_lost(log);  // a namespace that was made anew gets its address again
   const auto facts = facts_in(log.entries(), options.instance);
   refuse_taken(a, netns, log.entries());
   log.append(a);

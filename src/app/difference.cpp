@@ -241,7 +241,8 @@ class comparison {
   }
 
   void operator()(const load_table& s) {
-    if (!kernel_.table_is_right) add(s);
+    if (kernel_.table_is_right) return;
+    push(step(s), kernel_.table_is_outdated ? std::string(own_wish) + to_string(step(s)) : std::string());
   }
   void operator()(const enable_forwarding& s) {
     const bool on = s.v6 ? kernel_.forwards.v6 : kernel_.forwards.v4;

@@ -91,7 +91,6 @@ const char* paint(finding::verdict v) {
   return "";
 }
 
-// In ASCII alone: some of it comes from the node, which may be in an attacker's hand, and it goes to root's terminal.
 bool has_failure(const findings& found) {
   return std::any_of(found.begin(), found.end(), [](const finding& f) { return f.result == finding::verdict::fail; });
 }

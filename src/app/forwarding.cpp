@@ -231,7 +231,24 @@ void restore_sysctls(const std::vector<changed_sysctl>& changes, bool v6, journa
   if (refused) std::rethrow_exception(refused);
 }
 
-void undo_forwarding(const std::filesystem::path& journal_file, journal& log, bool v6, undo_report& report) {
+namespace {
+// Gives the entries to another instance that forwards this family too, and says which; nothing where there is none.
+std::optional<std::string> hand_over(const std::vector<journal_entry>& entries,
+                                     const std::vector<changed_sysctl>& changes, const journal& own, bool v6) {
+  while (const auto other = find_other_router(own.file(), v6, own.origin())) {
+    journal theirs(*other, own.origin());
+    if (!contains(theirs.entries(), needs_forwarding{v6})) continue;  // it left while we waited for its journal
+    for (const auto& e : entries) {
+      if (std::holds_alternative<found_link>(e)) theirs.append(e);
+    }
+    for (const auto& c : changes) theirs.append(c);
+    return other->stem().string();
+  }
+  return std::nullopt;
+}
+}  // namespace
+
+void undo_forwarding(journal& log, bool v6, undo_report& report) {
   const auto entries = log.entries();
   std::vector<changed_sysctl> changes;
   for (const auto& e : entries) {
@@ -241,14 +258,9 @@ void undo_forwarding(const std::filesystem::path& journal_file, journal& log, bo
   if (changes.empty()) return;
   const auto key = forwarding_key(v6);
   const auto now = os::read_sysctl(key).value_or("unset");
-  if (const auto other = find_other_router(journal_file, v6, log.origin())) {
-    // The last one to leave restores it, and guards until then, so it must know.
-    journal theirs(*other, log.origin());
-    for (const auto& e : entries) {
-      if (std::holds_alternative<found_link>(e)) theirs.append(e);
-    }
-    for (const auto& c : changes) theirs.append(c);
-    report.left.push_back(dotted(key) + " stays " + now + ": instance " + other->stem().string() + " forwards too");
+  // The last one to leave restores it, and guards until then, so it must know.
+  if (const auto other = hand_over(entries, changes, log, v6)) {
+    report.left.push_back(dotted(key) + " stays " + now + ": instance " + *other + " forwards too");
     return;
   }
   if (const auto router = find_new_router(entries); router && now == "1" && switched_on(entries, v6)) {

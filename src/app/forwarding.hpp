@@ -33,8 +33,10 @@ void record_found_links(address_families wanted, journal& log);
 void switch_forwarding_on(bool v6, journal& log);
 
 // What the journal says of one family becomes as it was, unless another instance forwards it too (which then inherits
-// the entries) or somebody else's bridge has come that may count on it. What stays has a sentence in `left`.
-void undo_forwarding(const std::filesystem::path& journal_file, journal& log, bool v6, undo_report& report);
+// the entries) or somebody else's bridge has come that may count on it. What stays has a sentence in `left`. The caller
+// has retracted needs_forwarding of all that it undoes: instances that leave together would leave it to one another, or
+// wait for one another.
+void undo_forwarding(journal& log, bool v6, undo_report& report);
 [[nodiscard]] bool is_of_family(const journal_entry& e, bool v6) noexcept;
 
 // What is still as we wrote it becomes what it was; anything else stays, with a sentence in `left`. Goes on

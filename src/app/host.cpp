@@ -43,26 +43,6 @@ void state(const plan& p, journal& log) {
   log.replace(std::move(entries));
 }
 
-bool is_there(const attachment& a) {
-  try {
-    return os::netns_id(os::open_netns(a.netns)) == a.netns_id;
-  } catch (const std::system_error&) {
-    return false;
-  }
-}
-
-// What was attached goes with its namespace; the name or path may mean another one by now.
-void forget_lost(journal& log) {
-  auto entries = log.entries();
-  for (const auto& e : log.entries()) {
-    const auto* a = std::get_if<attachment>(&e);
-    if (a == nullptr || is_there(*a)) continue;
-    spdlog::info("netns {}: is gone, and with it what attached it", a->netns);
-    std::erase_if(entries, [a](const journal_entry& other) { return belongs_to(other, *a); });
-  }
-  if (entries != log.entries()) log.replace(std::move(entries));
-}
-
 // The plan with what `attach` added to it.
 plan with_attachments(plan p, const std::vector<journal_entry>& entries) {
   for (const auto& e : entries) {
@@ -90,7 +70,7 @@ class host::pass {
     forget_lost(log_);
     const plan whole = with_attachments(p, log_.entries());
     host_view kernel = read_host(whole, log_.entries());
-    kernel.table_is_right = table_is_right(whole);
+    judge_table(whole, kernel);
     difference_ = difference(whole, kernel, log_.entries());
   }
 
@@ -117,7 +97,13 @@ class host::pass {
  private:
   bool undo(const journal_entry& entry, undo_report& undone) {
     if (const auto* forwarding = std::get_if<needs_forwarding>(&entry)) {
-      undo_forwarding(host_.journal_file_, log_, forwarding->v6, undone);
+      log_.retract(entry);
+      try {
+        undo_forwarding(log_, forwarding->v6, undone);
+      } catch (...) {  // or the next pass would not know that there is something to undo
+        log_.append(entry);
+        throw;
+      }
       auto rest = log_.entries();
       std::erase_if(rest, [&](const journal_entry& e) { return is_of_family(e, forwarding->v6); });
       log_.replace(std::move(rest));
@@ -145,11 +131,16 @@ class host::pass {
     }
   }
 
-  bool table_is_right(const plan& whole) {
+  void judge_table(const plan& whole, host_view& kernel) {
     const auto at = std::find_if(whole.steps.begin(), whole.steps.end(),
                                  [](const step& s) { return std::holds_alternative<load_table>(s); });
-    if (at == whole.steps.end()) return true;
-    if (nft_ruleset(std::get<load_table>(*at).rules, guard_of(log_)) != host_.table_.text) return false;
+    kernel.table_is_right = at == whole.steps.end();
+    if (kernel.table_is_right) return;
+    const bool same = nft_ruleset(std::get<load_table>(*at).rules, guard_of(log_)) == host_.table_.text;
+    kernel.table_is_outdated = !same && !host_.table_.text.empty();
+    kernel.table_is_right = same && is_as_loaded();
+  }
+  bool is_as_loaded() {
     if (!host_.table_doubted_) return true;
     // Until it has been seen as it should be: looking may fail, and loading it again.
     host_.table_doubted_ = os::nft_list_table(nft_table_name(host_.instance_)) != host_.table_.listing;
@@ -198,7 +189,9 @@ convergence host::converge(const plan& p, const std::function<bool(const std::st
     if (is_new) at->second = may(c.cause);
     if (!at->second) continue;
     try {
-      if (now.carry_out(c.what, result.undone)) result.done.push_back(to_string(c.what));
+      if (!now.carry_out(c.what, result.undone)) continue;
+      result.done.push_back(to_string(c.what));
+      if (c.cause.starts_with(own_wish)) ++result.wished;
     } catch (const std::exception& e) {
       result.failed.emplace_back(e.what());
       auto& sentences = result.failed_causes[c.cause];

@@ -65,9 +65,10 @@ undo_report host::undo(bool force) {
     }
   }
 
+  for (const bool v6 : {true, false}) log.retract(needs_forwarding{v6});
   std::array<bool, 2> refused{};
   for (const bool v6 : {true, false}) {
-    refused[v6 ? 1 : 0] = !succeeded(report, [&] { undo_forwarding(journal_file_, log, v6, report); });
+    refused[v6 ? 1 : 0] = !succeeded(report, [&] { undo_forwarding(log, v6, report); });
   }
   // Without an entry too: `doctor --fix` inserts them.
   succeeded(report, [&] {

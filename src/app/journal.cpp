@@ -163,6 +163,7 @@ void journal::append(const journal_entry& e) {
 }
 
 void journal::retract(const journal_entry& e) {
+  if (!contains(entries_, e)) return;
   auto rest = entries_;
   rest.erase(std::remove(rest.begin(), rest.end(), e), rest.end());
   replace(std::move(rest));

@@ -283,7 +283,8 @@ void keeper::on_node_ended(int status) {
     status_ = 1;
     return io_.stop();
   }
-  if (!os::netlink().link_by_name(setup_.tap)) {
+  const auto tap = os::netlink().link_by_name(setup_.tap);
+  if (!tap || tap->kind != "tun") {
     spdlog::warn("the node {}; it starts again when TAP {} is back", how, setup_.tap);
     return start_node_after(tap_patience);
   }

@@ -3,6 +3,7 @@
 
 #include "joined.hpp"
 
+#include <lanloom/app/difference.hpp>
 #include <lanloom/app/log.hpp>
 #include <lanloom/app/nft_ruleset.hpp>
 #include <lanloom/os/clock.hpp>
@@ -148,7 +149,7 @@ bool reconciler::may(const std::string& line, bool undoing) {
   if (left_alone_.contains(line)) return false;
   const auto now = os::monotonic_now();
   if (const auto failed = failures_.find(line); failed != failures_.end()) return now >= failed->second.next_try;
-  if (is_vital(line)) return true;
+  if (is_vital(line) || line.starts_with(own_wish)) return true;
   auto& tries = tries_[line];
   while (!tries.empty() && now - tries.front() > window) tries.pop_front();
   if (tries.size() < times_allowed) {
@@ -199,8 +200,10 @@ void reconciler::remember(const std::map<std::string, std::string>& failed, cons
 
 void reconciler::report(const convergence& made, bool asked_for) {
   if (!made.done.empty() && !asked_for) {
-    corrections_ += made.done.size();
-    spdlog::warn("put right: {}", joined(made.done));
+    corrections_ += made.done.size() - made.wished;
+    const bool wrong = made.done.size() > made.wished;
+    spdlog::log(wrong ? spdlog::level::warn : spdlog::level::info, "{}: {}",
+                wrong ? "put right" : "other instances or bridges came or went", joined(made.done));
   }
   for (const auto& line : made.done) {
     if (asked_for) spdlog::info("reload: {}", line);

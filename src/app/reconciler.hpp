@@ -6,7 +6,8 @@
 //    rules of the older iptables. A firewall that others write rule by rule has half a second to become quiet.
 // 2. What it puts right is said once and counted. A change that would be made for the fourth time within a minute is
 //    left alone, and reported, until the next reload: somebody else wants it otherwise. But the TAP, and what the
-//    host's own addresses hang on, its uplinks and the bridge that has them, is made again each time.
+//    host's own addresses hang on, its uplinks and the bridge that has them, is made again each time. Rules that are
+//    loaded anew because other instances or bridges came or went are neither counted nor left alone.
 // 3. What fails is said once and tried again, after a pause that grows from one second to half a minute.
 // 4. What the plan does not name any more is undone when the plan changes; what that could not do is tried again.
 // Process: keeper, its loop. Errors: what host says; in the loop they are logged and tried again.

@@ -5,6 +5,7 @@
 #include "forwarding.hpp"
 #include "uplink.hpp"
 
+#include <lanloom/app/log.hpp>
 #include <lanloom/os/netns.hpp>
 #include <lanloom/os/nft.hpp>
 #include <lanloom/os/ovs.hpp>
@@ -101,7 +102,10 @@ fate remover::operator()(const made_address& e) {
   if (!found) return fate::gone;
   const auto addresses = inside.addresses(found->index);
   if (std::find(addresses.begin(), addresses.end(), e.address) == addresses.end()) return fate::gone;
-  inside.delete_address(found->index, e.address);
+  for (const auto& r : inside.delete_address(found->index, e.address)) {
+    report_.left.push_back(e.link + ": its route " + to_string(r) + " went with address " + to_string(e.address) +
+                           " and could not be put back; if it is still needed, add it again");
+  }
   report_.removed.push_back("address " + to_string(e.address) + " of " + e.link);
   return fate::gone;
 }
@@ -199,6 +203,27 @@ void add_guarded(const router_guard& guard, std::vector<journal_entry>& entries)
 }  // namespace
 
 // Adds what bears our mark and has no entry, in the order in which it is made.
+namespace {
+bool is_there(const attachment& a) {
+  try {
+    return os::netns_id(os::open_netns(a.netns)) == a.netns_id;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+}  // namespace
+
+void forget_lost(journal& log) {
+  auto entries = log.entries();
+  for (const auto& e : log.entries()) {
+    const auto* a = std::get_if<attachment>(&e);
+    if (a == nullptr || is_there(*a)) continue;
+    spdlog::info("netns {}: is gone, and with it what attached it", a->netns);
+    std::erase_if(entries, [a](const journal_entry& other) { return belongs_to(other, *a); });
+  }
+  if (entries != log.entries()) log.replace(std::move(entries));
+}
+
 void find_marked(const std::string& instance, std::vector<journal_entry>& entries) {
   const auto mark = mark_of(instance);
   const auto add = [&](const auto& entry) {
@@ -218,7 +243,11 @@ void find_marked(const std::string& instance, std::vector<journal_entry>& entrie
   const auto table = nft_table_name(instance);
   if (!os::nft_table_exists(table)) return;
   add(made_table{table});
-  add_guarded(read_guard(os::nft_list_table(table)), entries);
+  try {
+    add_guarded(read_guard(os::nft_list_table(table)), entries);
+  } catch (const std::exception& e) {  // the links and namespaces can go without it
+    spdlog::warn("{}; what is not guarded is not known", e.what());
+  }
 }
 
 journal open_journal(const std::string& instance, const std::filesystem::path& file) {

@@ -55,6 +55,9 @@ class remover {
   os::netlink here_;
 };
 
+// What was attached goes with its namespace; the name or path may mean another one by now.
+void forget_lost(journal& log);
+
 // Adds what bears our mark and has no entry, in the order in which apply makes it.
 void find_marked(const std::string& instance, std::vector<journal_entry>& entries);
 

@@ -184,6 +184,10 @@ void check_uplinks(const plan& p, const host_view& kernel, const std::vector<jou
     if (taken == nullptr) continue;
     check_addresses(*taken, p);
     const auto* found = kernel.here.find(taken->was.name);
+    if (const auto known = os::netlink().link_by_name(taken->was.name); found == nullptr && known) {
+      throw setup_error("uplink " + taken->was.name + ": is another name of " + known->name +
+                        "; write that in [bridge] uplinks");
+    }
     if (found == nullptr || find_taken(entries, found->link) != nullptr) continue;
     if (found->link.master != 0) continue;  // ours by its mark, or a conflict: difference says which
     check_v6(*taken, kernel);

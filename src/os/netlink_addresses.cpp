@@ -93,41 +93,45 @@ void netlink::add_address(int index, const address_info& address) {
   change(as_it_was, context, index);
 }
 
-void netlink::delete_address(int index, const ip_prefix& address) {
+std::vector<route_entry> netlink::delete_address(int index, const ip_prefix& address) {
   address_info unwanted;
   unwanted.address = address;
-  delete_address(index, unwanted);
+  return delete_address(index, unwanted);
 }
 
-void netlink::delete_address(int index, const address_info& address) {
+std::vector<route_entry> netlink::delete_address(int index, const address_info& address) {
   const bool v6 = address.address.address.v6;
   const auto before = v6 ? std::vector<address_info>{} : address_details(index);
-  const auto routes_before = before.size() > 1 ? routes(index) : std::vector<route_entry>{};
+  auto routes_before = v6 ? std::vector<route_entry>{} : routes(index);
   netlink_message asked(RTM_DELADDR, NLM_F_ACK);
   describe_address(asked, index, address, false);
   change(asked, "delete address " + to_string(address.address) + " from", index, {EADDRNOTAVAIL, ENODEV});
-  if (before.size() <= 1) return;
+  if (v6) return {};
   // With the first address of a subnet the kernel deletes the others, unless promote_secondaries is on; with the last
   // one of an interface its routes.
   const auto after = addresses(index);
-  const auto again = [](auto add) {
+  for (const auto& a : before) {
+    if (a.address == address.address || std::find(after.begin(), after.end(), a.address) != after.end()) continue;
     try {
-      add();
+      add_address(index, a);
     } catch (const std::system_error& e) {
       if (e.code() != std::errc::file_exists) throw;
     }
-  };
-  bool went_along = false;
-  for (const auto& a : before) {
-    if (a.address == address.address || std::find(after.begin(), after.end(), a.address) != after.end()) continue;
-    again([&] { add_address(index, a); });
-    went_along = true;
   }
-  if (!went_along) return;
+  // A gateway may be reached by a route that has none.
+  std::stable_partition(routes_before.begin(), routes_before.end(), [](const route_entry& r) { return !r.gateway; });
+  std::vector<route_entry> lost;
   const auto routes_after = routes(index);
   for (const auto& r : routes_before) {
-    if (std::find(routes_after.begin(), routes_after.end(), r) == routes_after.end()) again([&] { add_route(r); });
+    if (r.destination.address.v6 || std::find(routes_after.begin(), routes_after.end(), r) != routes_after.end())
+      continue;
+    try {
+      add_route(r);
+    } catch (const std::system_error& e) {
+      if (e.code() != std::errc::file_exists) lost.push_back(r);
+    }
   }
+  return lost;
 }
 
 int netlink::neighbour_bits(int index, const ip_address& neighbour) {

@@ -2,9 +2,13 @@
 #include <doctest/doctest.h>
 
 #include <lanloom/app/host.hpp>
+#include <lanloom/os/clock.hpp>
 #include <lanloom/os/sysctl.hpp>
 
 #include "example_host.hpp"
+
+#include <optional>
+#include <thread>
 
 using namespace lanloom;
 using namespace lanloom::app;
@@ -125,5 +129,35 @@ TEST_CASE("forwarding stays while another instance needs it, and the last one to
     CHECK(joined(second.undo(false).left).empty());
     CHECK(difference(before, take_network_image()) == "");
     CHECK(std::filesystem::is_empty(run_directory));
+  });
+}
+
+TEST_CASE("of two instances that leave together, the last one puts it back") {
+  on_own_host([] {
+    make_example_host();
+    const auto before = take_network_image();
+    host first("one", run_directory);
+    host second("two", run_directory);
+    { const auto tap = started(first, forwarding_only("one", "tap1")); }
+    { const auto tap = started(second, forwarding_only("two", "tap2")); }
+    const auto origin = read_origin();
+    const auto first_is_leaving = [&] {
+      return !contains(read_journal(run_directory / "one.journal", origin).entries, needs_forwarding{false});
+    };
+    // The second one leaves, too: it has its journal locked, until nothing is in it.
+    std::optional<journal> leaving(std::in_place, run_directory / "two.journal", origin);
+    undo_report report;
+    std::thread undoing([&] { report = first.undo(false); });
+    const auto deadline = os::monotonic_now() + std::chrono::seconds{5};
+    while (!first_is_leaving() && os::monotonic_now() < deadline) std::this_thread::yield();
+    CHECK(first_is_leaving());
+    leaving->replace({});
+    leaving.reset();
+    undoing.join();
+    CHECK(joined(report.left).empty());
+    CHECK(joined(report.failed).empty());
+    CHECK(read_sysctl("net/ipv4/ip_forward") == "0");
+    CHECK(std::filesystem::is_empty(run_directory));
+    CHECK(difference(before, take_network_image()) == "");
   });
 }

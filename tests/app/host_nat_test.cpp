@@ -2,6 +2,7 @@
 // What the rules are for: real connections through a host that was set up, from inside it and from outside.
 #include <doctest/doctest.h>
 
+#include <lanloom/app/difference.hpp>
 #include <lanloom/app/host.hpp>
 #include <lanloom/base/endpoint.hpp>
 #include <lanloom/os/netns.hpp>
@@ -174,13 +175,23 @@ endpoint = "192.0.2.5:4780"
     const auto always = [](const std::string&) { return true; };
     {
       const auto other = started(second, plan_of("gamma", gamma));
-      CHECK(first.converge(p, always).done.size() == 1);
+      // It puts nothing right, so whoever counts such tries hears another cause.
+      std::string cause;
+      const auto followed = first.converge(p, [&](const std::string& line) { return !(cause = line).empty(); });
+      CHECK(followed.done.size() == 1);
+      CHECK(followed.wished == 1);
+      CHECK(cause.starts_with(own_wish));
       CHECK_FALSE(guarded());
       CHECK(caller_seen(listen_in("far", 80), "gns", "192.168.60.1", 80) == "192.168.60.6");
     }
     CHECK(joined(second.undo(false).failed).empty());
     first.converge(p, always);
     CHECK(guarded());
+    shell("nft delete table inet lanloom-lan");
+    first.doubt_table();
+    const auto put_right = first.converge(p, always);
+    CHECK(put_right.done.size() == 1);
+    CHECK(put_right.wished == 0);
   });
 }
 

@@ -145,6 +145,40 @@ TEST_CASE("an address comes back as it was") {
   });
 }
 
+TEST_CASE("what the kernel deletes along with an address comes back, and what cannot is told") {
+  on_own_host([] {
+    netlink kernel;
+    kernel.create_bridge("br-lan", bridge_mac, 1500, false, mark);
+    const auto bridge = link_of(kernel, "br-lan").index;
+    kernel.set_up(bridge);
+    os::write_sysctl("net/ipv4/conf/br-lan/promote_secondaries", "0");
+    const auto of_others = [](const std::vector<os::route_entry>& lost) {
+      std::string text;
+      for (const auto& r : lost) text += to_string(r.destination) + " ";
+      return text;
+    };
+    // The only one, and a route that does without.
+    by_hand("ip route add 203.0.113.5/32 dev br-lan");
+    const auto unnumbered = os::output_of("ip route");
+    kernel.add_address(bridge, prefix("10.5.0.1/16"));
+    CHECK(of_others(kernel.delete_address(bridge, prefix("10.5.0.1/16"))).empty());
+    CHECK(os::output_of("ip route") == unnumbered);
+    // The first one of its subnet.
+    kernel.add_address(bridge, prefix("10.5.0.1/16"));
+    by_hand("ip addr add 10.5.0.9/16 dev br-lan");
+    by_hand("ip route add 172.16.0.0/16 dev br-lan mtu 1400");
+    by_hand("ip route add 172.17.0.0/16 dev br-lan src 10.5.0.1");
+    by_hand("ip route add 172.18.0.0/16 via 203.0.113.5 dev br-lan");
+    by_hand("ip route add 198.18.0.0/16 via 10.5.0.7");
+    CHECK(of_others(kernel.delete_address(bridge, prefix("10.5.0.1/16"))) == "172.16.0.0/16 172.17.0.0/16 ");
+    const auto left = os::output_of("ip route");
+    for (const char* kept : {"203.0.113.5 dev br-lan", "172.18.0.0/16 via 203.0.113.5", "198.18.0.0/16 via 10.5.0.7",
+                             "10.5.0.0/16 dev br-lan proto kernel scope link src 10.5.0.9"}) {
+      CHECK(left.find(kept) != std::string::npos);
+    }
+  });
+}
+
 TEST_CASE("an address with a lifetime, or not yet proved, is told apart") {
   on_own_host([] {
     netlink kernel;

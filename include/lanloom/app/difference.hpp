@@ -57,6 +57,10 @@ using change = std::variant<step, correct_link, correct_bridge, suit_user_space,
 
 [[nodiscard]] std::string to_string(const change& c);  // one line
 
+// How the cause of a change begins that is not there to put something right: what we want changed by itself, as other
+// instances or bridges came or went.
+inline constexpr std::string_view own_wish = "now otherwise: ";
+
 struct caused_change {
   change what;
   std::string cause;  // the line of the change that this one follows from: its own, or that which makes its link anew

@@ -50,6 +50,7 @@ struct undo_report {
 // What one pass of converge did.
 struct convergence {
   std::vector<std::string> done;                     // one line for each change
+  std::size_t wished = 0;                            // of those, how many put nothing right (own_wish)
   std::vector<std::string> missing;                  // what somebody else has to make first; a later pass goes on
   std::vector<std::string> conflicts;                // what somebody else has taken
   undo_report undone;                                // of what the plan does not name any more

@@ -43,7 +43,8 @@ struct host_view {
   std::set<std::string, std::less<>> unsuited;  // ports for which suit_user_space has something to do
   bool bridge_takes_adverts = false;            // accept_ra of the bridge that we make
   address_families forwards;
-  bool table_is_right = false;     // what is loaded is what we loaded last
+  bool table_is_right = false;     // what is loaded is what we loaded last, and what we would load now
+  bool table_is_outdated = false;  // we would load another: instances or bridges came or went
   bool forwards_accepted = false;  // accept_forwards has nothing to do
 
   // In the place that a plan's word means; nothing where the namespace or the link is not there.

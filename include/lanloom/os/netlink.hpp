@@ -155,9 +155,10 @@ class netlink {
   // alone it does). Never with a lifetime.
   void add_address(int index, const ip_prefix& address);
   void add_address(int index, const address_info& address);
-  // It alone: what the kernel deletes along with it is added again.
-  void delete_address(int index, const ip_prefix& address);
-  void delete_address(int index, const address_info& address);
+  // It alone: what the kernel deletes along with it is added again. Gives the routes for which that failed: their
+  // gateway was reached, or their packets were sent, by this address, or they are not complete.
+  std::vector<route_entry> delete_address(int index, const ip_prefix& address);
+  std::vector<route_entry> delete_address(int index, const address_info& address);
 
   // Of all tables but local; without those of the kernel and of router advertisements, which come and go by themselves.
   [[nodiscard]] std::vector<route_entry> routes(int out_index);
