@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// udp_load.cpp - a UDP load for bench/compare.sh that costs the machine less than iperf3 does: sendmmsg, recvmmsg, a
-// sleep between bursts, no allocation while it measures.
+// udp_load.cpp - a UDP load for compare.sh and flood.sh that costs the machine less than iperf3 does: sendmmsg,
+// recvmmsg, a sleep between bursts, no allocation while it measures.
 //
 //   udp_load serve PORT                    counts what comes, answers questions; until it is killed
 //   udp_load rate ADDRESS PORT SIZE        searches the highest rate of datagrams with SIZE bytes of which less
 //                                          than 1 % are lost: {"per_second": …, "loss": …}
 //   udp_load rtt ADDRESS PORT MBIT SECONDS offers that much in datagrams of 1200 bytes, a few of which are echoed:
 //                                          {"p50_ms": …, "p99_ms": …, "loss": …}
+//   udp_load flood ADDRESS PORT RATE SECONDS FILE SOURCE...
+//                                          sends the datagrams of FILE (each a u16 BE length and as many bytes) over
+//                                          and over, RATE of them a second, from each SOURCE in turn: {"per_second": …}
 //
 // Every datagram carries the number of its trial, so nothing late is counted for the next one. What is sent is counted
 // by who sends, what arrives by who serves; both on one machine, but only the sender's clock is read for a figure.
@@ -25,6 +28,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -130,16 +134,64 @@ struct outcome {
   [[nodiscard]] double loss() const { return 1 - static_cast<double>(arrived) / static_cast<double>(sent); }
 };
 
+// Calls burst(count, how many went before) so that `rate` a second go out, at most `batch` each time.
+template <class Burst>
+outcome paced(double rate, duration<double> length, Burst burst) {
+  ::prctl(PR_SET_TIMERSLACK, 1);
+  outcome result;
+  const auto began = clock_type::now();
+  auto next = began;
+  double behind = 0;  // what could not be sent in time and is given up
+  while (true) {
+    const duration<double> elapsed = clock_type::now() - began;
+    if (elapsed >= length) {
+      result.seconds = elapsed.count();
+      return result;
+    }
+    double due = elapsed.count() * rate - behind - static_cast<double>(result.sent);
+    const double most = std::max(rate * 0.002, 1.0);
+    if (due > most) {
+      behind += due - most;
+      due = most;
+    }
+    for (auto left = static_cast<std::size_t>(std::max(due, 0.0)); left > 0;) {
+      const std::size_t now = std::min(left, batch);
+      burst(now, result.sent);
+      result.sent += now;
+      left -= now;
+    }
+    next += tick;
+    std::this_thread::sleep_until(next);
+  }
+}
+
+void send_all(int fd, mmsghdr* headers, std::size_t count) {
+  for (std::size_t done = 0; done < count;) {
+    const int sent = ::sendmmsg(fd, headers + done, static_cast<unsigned>(count - done), 0);
+    if (sent > 0) {
+      done += static_cast<std::size_t>(sent);
+    } else if (errno == ENOBUFS) {
+      ++done;  // dropped on the way out: lost
+    } else if (errno != EINTR) {
+      throw_errno("sendmmsg");
+    }
+  }
+}
+
+sockaddr_in address_of(const std::string& text, std::uint16_t port) {
+  sockaddr_in a{};
+  a.sin_family = AF_INET;
+  a.sin_port = htons(port);
+  if (::inet_pton(AF_INET, text.c_str(), &a.sin_addr) != 1) throw std::runtime_error(text + " is no IPv4 address");
+  return a;
+}
+
 class sender {
  public:
-  sender(const char* address, std::uint16_t port, std::size_t size) : fd_(open_socket()), out_(size) {
+  sender(const std::string& address, std::uint16_t port, std::size_t size) : fd_(open_socket()), out_(size) {
     if (size < smallest || size > room) throw std::runtime_error("SIZE is not between 24 and 2048");
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    if (::inet_pton(AF_INET, address, &to.sin_addr) != 1) throw std::runtime_error("ADDRESS is no IPv4 address");
+    const auto to = address_of(address, port);
     if (::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) throw_errno("connect");
-    ::prctl(PR_SET_TIMERSLACK, 1);
   }
   ~sender() { ::close(fd_); }
   sender(const sender&) = delete;
@@ -154,32 +206,7 @@ class sender {
   // One trial: bursts at `rate` per second, every `probe_every`th (0: none) to be echoed.
   outcome load(double rate, duration<double> length, std::uint64_t probe_every = 0) {
     ++trial_;
-    outcome result;
-    const auto began = clock_type::now();
-    auto next = began;
-    double behind = 0;  // what could not be sent in time and is given up
-    while (true) {
-      const duration<double> elapsed = clock_type::now() - began;
-      if (elapsed >= length) {
-        result.seconds = elapsed.count();
-        break;
-      }
-      double due = elapsed.count() * rate - behind - static_cast<double>(result.sent);
-      const double most = std::max(rate * 0.002, 1.0);
-      if (due > most) {
-        behind += due - most;
-        due = most;
-      }
-      for (auto left = static_cast<std::size_t>(std::max(due, 0.0)); left > 0;) {
-        const std::size_t now = std::min(left, batch);
-        burst(now, result.sent, probe_every);
-        result.sent += now;
-        left -= now;
-      }
-      next += tick;
-      std::this_thread::sleep_until(next);
-    }
-    return result;
+    return paced(rate, length, [&](std::size_t count, std::uint64_t first) { burst(count, first, probe_every); });
   }
 
   // How much of the last trial arrived. Asks until the count stands still: what is queued in the tunnel still counts.
@@ -208,16 +235,7 @@ class sender {
       const bool probe = probe_every != 0 && (first + i) % probe_every == 0;
       out_.at(i) = {probe ? kind::probe : kind::load, trial_, first + i, probe ? nanoseconds() : 0};
     }
-    for (std::size_t done = 0; done < count;) {
-      const int sent = ::sendmmsg(fd_, out_.headers.data() + done, static_cast<unsigned>(count - done), 0);
-      if (sent > 0) {
-        done += static_cast<std::size_t>(sent);
-      } else if (errno == ENOBUFS) {
-        ++done;  // dropped on the way out: lost
-      } else if (errno != EINTR) {
-        throw_errno("sendmmsg");
-      }
-    }
+    send_all(fd_, out_.headers.data(), count);
   }
 
   int fd_;
@@ -286,6 +304,46 @@ void measure_rtt(sender& s, double megabits, double seconds) {
   std::printf("{\"p50_ms\": %.4f, \"p99_ms\": %.4f, \"loss\": %.5f}\n", quantile(0.5), quantile(0.99), result.loss());
 }
 
+// ---- flood
+
+std::vector<std::vector<std::uint8_t>> read_datagrams(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::vector<std::vector<std::uint8_t>> all;
+  for (std::array<char, 2> length{}; in.read(length.data(), length.size());) {
+    const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(static_cast<std::uint8_t>(length[i])); };
+    all.emplace_back(byte(0) << 8 | byte(1));
+    in.read(reinterpret_cast<char*>(all.back().data()), static_cast<std::streamsize>(all.back().size()));
+  }
+  if (all.empty() || !in.eof()) throw std::runtime_error(file + ": no datagrams");
+  return all;
+}
+
+void flood(const sockaddr_in& to, double rate, double seconds, const std::string& file,
+           const std::vector<std::string>& sources) {
+  auto datagrams = read_datagrams(file);
+  std::vector<int> sockets;
+  for (const auto& source : sources) {
+    sockets.push_back(open_socket());
+    const auto own = address_of(source, 0);
+    if (::bind(sockets.back(), reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) throw_errno("bind");
+  }
+  std::array<iovec, batch> parts{};
+  std::array<mmsghdr, batch> headers{};
+  auto name = to;
+  std::size_t at = 0;
+  std::size_t turn = 0;
+  const auto burst = [&](std::size_t count, std::uint64_t) {
+    for (std::size_t i = 0; i < count; ++i) {
+      auto& one = datagrams[at++ % datagrams.size()];
+      parts[i] = {one.data(), one.size()};
+      headers[i].msg_hdr = {&name, sizeof name, &parts[i], 1, nullptr, 0, 0};
+    }
+    send_all(sockets[turn++ % sockets.size()], headers.data(), count);
+  };
+  const outcome result = paced(rate, duration<double>(seconds), burst);
+  std::printf("{\"per_second\": %.0f}\n", result.offered());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -299,13 +357,19 @@ int main(int argc, char** argv) {
     if (words.size() == 2 && words[0] == "serve") {
       serve(static_cast<std::uint16_t>(number(1)));
     } else if (words.size() == 4 && words[0] == "rate") {
-      sender s(words[1].c_str(), static_cast<std::uint16_t>(number(2)), static_cast<std::size_t>(number(3)));
+      sender s(words[1], static_cast<std::uint16_t>(number(2)), static_cast<std::size_t>(number(3)));
       search_rate(s);
     } else if (words.size() == 5 && words[0] == "rtt") {
-      sender s(words[1].c_str(), static_cast<std::uint16_t>(number(2)), 1200);
+      sender s(words[1], static_cast<std::uint16_t>(number(2)), 1200);
       measure_rtt(s, number(3), number(4));
+    } else if (words.size() >= 7 && words[0] == "flood") {
+      flood(address_of(words[1], static_cast<std::uint16_t>(number(2))), number(3), number(4), words[5],
+            {words.begin() + 6, words.end()});
     } else {
-      std::fputs("usage: udp_load serve PORT | rate ADDRESS PORT SIZE | rtt ADDRESS PORT MBIT SECONDS\n", stderr);
+      std::fputs(
+          "usage: udp_load serve PORT | rate ADDRESS PORT SIZE | rtt ADDRESS PORT MBIT SECONDS |\n"
+          "       udp_load flood ADDRESS PORT RATE SECONDS FILE SOURCE...\n",
+          stderr);
       return 2;
     }
   } catch (const std::exception& e) {
