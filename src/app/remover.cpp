@@ -200,10 +200,7 @@ void add_guarded(const router_guard& guard, std::vector<journal_entry>& entries)
     entries.emplace_back(changed_sysctl{forwarding_key(v6), "0", "1"});
   }
 }
-}  // namespace
 
-// Adds what bears our mark and has no entry, in the order in which it is made.
-namespace {
 bool is_there(const attachment& a) {
   try {
     return os::netns_id(os::open_netns(a.netns)) == a.netns_id;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// remover.hpp - undoes what one journal entry speaks of, unless others use it now; and finds what bears our mark where
-// the journal is lost.
+// remover.hpp - undoes what one journal entry speaks of, unless others use it now; forgets what went by itself; and
+// finds what bears our mark where the journal is lost.
 //
 // In the caller's network namespace, with its journal held. The kernel's refusals are thrown.
 #pragma once
