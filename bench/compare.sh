@@ -7,10 +7,11 @@
 #   sudo bench/compare.sh              five rounds, about 25 minutes
 #   sudo bench/compare.sh --quick      one short round of everything, about 3 minutes: for a look, not for a claim
 #
-# The base cell is for all candidates at inner MTU 1400: one TCP stream, four streams, idle round trip, and what the
-# daemons of both hosts spent on the stream. Every other cell changes one thing, for lanloom, fastd and VXLAN (see
-# cells_of_factors below; CELLS in report.py says what each is). Writes compare.json, compare.md and the plots *.svg to DIRECTORY (build/bench) and prints the
-# table: medians with least and greatest. Absolute figures move with the machine and its load; compare inside one run.
+# The cells base and idle are for all candidates at inner MTU 1400: one TCP stream, four streams, what the daemons of both
+# hosts spent on the stream; and the idle round trip, in turns (idle.py). Every other cell changes one thing, for lanloom,
+# fastd and VXLAN (see cells_of_factors below; CELLS in report.py says what each is). Writes compare.json, compare.md and
+# the plots *.svg to DIRECTORY (build/bench) and prints the table: medians with least and greatest. Absolute figures move
+# with the machine and its load; compare inside one run.
 #
 # Both hosts and both ends of the load share this machine. What is missing (a partner that can be neither found nor
 # downloaded, a configuration this lanloom does not know) is named and left out. Everything lives in namespaces of its
@@ -37,10 +38,10 @@ while [ $# -gt 0 ]; do
 done
 cells_of_factors=(reverse bidirectional udp-64 udp-1200 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1)
 if [ "$quick" = yes ]; then
-  rounds=${rounds:-1} seconds=1.5 pings=60 load=1.5
-  wanted_cells=${wanted_cells:- base reverse bidirectional udp-64 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1 }
+  rounds=${rounds:-1} seconds=1.5 load=1.5 turns=5
+  wanted_cells=${wanted_cells:- base idle reverse bidirectional udp-64 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1 }
 else
-  rounds=${rounds:-5} seconds=3 pings=200 load=3
+  rounds=${rounds:-5} seconds=3 load=3 turns=20
 fi
 
 # shellcheck source=packaging/lab.sh
@@ -142,7 +143,11 @@ line=
 sample() { # sample QUANTITY FIGURE
   [ -n "$2" ] || return 0
   printf '%s\t%s\t%s\t%s\t%s\n' "$round" "$cell" "$candidate" "$1" "$2" >>"$samples"
-  line+=" ${1}=$2"
+  line+="${line:+ }$1=$2"
+}
+
+say() { # say CANDIDATE WHAT
+  printf '%3d:%02d  round %s of %s  %-14s %-20s %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$round" "$rounds" "$cell" "$1" "$2"
 }
 
 # cpu_of CANDIDATE: nanoseconds that its processes have run.
@@ -166,8 +171,18 @@ stream() { # stream QUANTITY IPERF3-ARGUMENTS...
   if [ "$quantity" = stream_gbit ]; then sample cpu_s_per_gb "$(cut -d ' ' -f 2 <<<"$figures")"; fi
 }
 
-idle_rtt() {
-  sample rtt_ms "$(timeout 30 "${enter[@]}" ping -n -c "$pings" -i 0.005 "$address" 2>/dev/null | python3 "$bench/report.py" ping)"
+# The cell "idle", of all candidates at once.
+idle() {
+  local from to address enter figure
+  for candidate in "${base_candidates[@]}"; do
+    [[ $up == *" $candidate "* ]] || continue
+    candidate_ends "$candidate"
+    lab_enter "$from"
+    printf '%s\t%s\t%s\n' "$candidate" "$address" "${enter[*]}"
+  done >"$lab_dir/idle"
+  python3 "$bench/idle.py" "$turns" <"$lab_dir/idle" >"$lab_dir/idle.out"
+  while IFS=$'\t' read -r candidate figure; do sample rtt_ms "$figure"; done <"$lab_dir/idle.out"
+  say "all" "$turns turns"
 }
 
 udp() { # udp rate SIZE | udp rtt MBIT
@@ -197,7 +212,6 @@ measure() { # measure TUNNEL: cell and candidate are set
     base)
       stream stream_gbit
       stream streams4_gbit -P 4
-      idle_rtt
       ;;
     reverse) stream stream_gbit -R ;;
     bidirectional) stream both_gbit --bidir ;;
@@ -206,7 +220,7 @@ measure() { # measure TUNNEL: cell and candidate are set
     rtt-500) udp rtt 500 ;;
     *) stream stream_gbit ;;
   esac
-  printf '%3d:%02d  round %s of %s  %-14s %-20s%s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$round" "$rounds" "$cell" "$candidate" "${line:- nothing crossed}"
+  say "$candidate" "${line:-nothing crossed}"
 }
 
 # ---- bringing up ------------------------------------------------------------------------------------------------------
@@ -244,7 +258,7 @@ for candidate in "${base_candidates[@]}"; do
   fi
 done
 for ((round = 1; round <= rounds; round++)); do
-  for cell in base "${cells_of_factors[@]}"; do
+  for cell in base idle "${cells_of_factors[@]}"; do
     is_wanted "$cell" "$wanted_cells" || continue
     if [ "$cell" = base ]; then candidates=("${base_candidates[@]}"); else candidates=("${factor_candidates[@]}"); fi
     case $cell in
@@ -253,6 +267,10 @@ for ((round = 1; round <= rounds; round++)); do
       loss-1) underlay cut 10 ;;
       *) underlay whole ;;
     esac
+    if [ "$cell" = idle ]; then
+      idle
+      continue
+    fi
     for candidate in "${candidates[@]}"; do
       tunnel=$candidate
       if [[ $cell == mtu-* ]]; then tunnel=$candidate-${cell#mtu-}; fi

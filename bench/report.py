@@ -2,14 +2,12 @@
 """report.py - the arithmetic of bench/compare.sh.
 
   report.py iperf FILE NANOSECONDS      "GBIT CPU": what arrived per second in all directions; CPU seconds per gigabyte
-  report.py ping <OUTPUT                the median round trip in ms
   report.py write SAMPLES DIRECTORY COMMIT QUICK NOTES   compare.json and compare.md from all samples
 """
 import datetime
 import json
 import os
 import platform
-import re
 import statistics
 import sys
 
@@ -28,7 +26,7 @@ RATIOS = [
      ("no-gso", "fastd", "stream_gbit"), 4),
     ("UDP datagrams of 64 bytes, beside fastd", ("udp-64", "lanloom", "udp_per_second"), ("udp-64", "fastd", "udp_per_second"), 1.5),
     ("1 % loss, beside fastd", ("loss-1", "lanloom", "stream_gbit"), ("loss-1", "fastd", "stream_gbit"), 1.0),
-    ("idle round trip, fastd's beside it", ("base", "fastd", "rtt_ms"), ("base", "lanloom", "rtt_ms"), 1.0),
+    ("idle round trip, fastd's beside it", ("idle", "fastd", "rtt_ms"), ("idle", "lanloom", "rtt_ms"), 1.0),
     ("round trip p99 at 500 Mbit/s, fastd's beside it", ("rtt-500", "fastd", "p99_ms"), ("rtt-500", "lanloom", "p99_ms"), 1.0),
     ("CPU seconds per gigabyte, fastd's beside it", ("base", "fastd", "cpu_s_per_gb"), ("base", "lanloom", "cpu_s_per_gb"), 6),
 ]
@@ -47,6 +45,7 @@ UNITS = {
 }
 CELLS = {
     "base": "inner MTU 1400, underlay 1500 with segmentation offload",
+    "idle": "the same, without a load",
     "reverse": "the stream the other way",
     "bidirectional": "a stream each way at once",
     "udp-64": "UDP, payload 64 bytes",
@@ -70,11 +69,6 @@ def iperf(path: str, nanoseconds: int) -> str:
         raise ValueError("nothing arrived")
     cpu = f"{nanoseconds / 1e9 / gigabytes:.4f}" if nanoseconds > 0 else ""
     return f"{gbit:.4f} {cpu}"
-
-
-def ping(text: str) -> str:
-    times = [float(t) for t in re.findall(r"time=([0-9.]+) ms", text)]
-    return f"{statistics.median(times):.4f}" if times else ""
 
 
 def summary(samples: str) -> dict:
@@ -142,7 +136,8 @@ def write(samples: str, directory: str, commit: str, quick: str, notes: str) -> 
     cells = summary(samples)
     with open(notes, encoding="utf-8") as f:
         noted = [line.strip() for line in f if line.strip()]
-    rounds = max((len(q["values"]) for c in cells.values() for m in c.values() for q in m.values()), default=0)
+    with open(samples, encoding="utf-8") as f:
+        rounds = max((int(line.split("\t", 1)[0]) for line in f), default=0)
     report = {
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "commit": commit,
         "rounds": rounds, "quick": quick == "yes", "machine": machine(), "notes": noted,
@@ -169,8 +164,6 @@ def write(samples: str, directory: str, commit: str, quick: str, notes: str) -> 
 def main(words: list) -> None:
     if words[0] == "iperf":
         print(iperf(words[1], int(words[2])))
-    elif words[0] == "ping":
-        print(ping(sys.stdin.read()))
     else:
         write(*words[1:])
 
