@@ -3,6 +3,7 @@
 #include <lanloom/app/control_request.hpp>
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/instance_directory.hpp>
+#include <lanloom/os/listener.hpp>
 
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -34,7 +35,8 @@ constexpr std::uint64_t max_answer = 64 * 1024 * 1024;
 // does.
 class control_server::connection {
  public:
-  connection(control_server& server, local::socket&& socket) : server_(server), stream_(std::move(socket)) {}
+  connection(control_server& server, local::socket&& socket, bool may_ask)
+      : server_(server), stream_(std::move(socket)), may_ask_(may_ask) {}
 
   void start() {
     stream_.expires_after(request_deadline);
@@ -46,19 +48,20 @@ class control_server::connection {
 
  private:
   void answer() {
-    answer_ = answer_to(parser_.get(), server_.source_);
+    answer_ = may_ask_ ? answer_to(parser_.get(), server_.source_) : refusal_of(parser_.get());
     http::async_write(stream_, answer_, [this](beast::error_code, std::size_t) { server_.close(*this); });
   }
 
   control_server& server_;
   stream stream_;
+  bool may_ask_;
   beast::flat_buffer buffer_{control_parser::max_header};
   control_parser parser_;
   control_answer answer_;
 };
 
-control_server::control_server(asio::io_context& io, os::unique_fd listener, control_source source)
-    : io_(io), listener_(io, listener.release()), pause_(io), source_(std::move(source)) {
+control_server::control_server(asio::io_context& io, os::unique_fd listener, gid_t group, control_source source)
+    : io_(io), listener_(io, listener.release()), pause_(io), group_(group), source_(std::move(source)) {
   wait();
 }
 
@@ -79,12 +82,13 @@ void control_server::wait() {
 bool control_server::accept() {
   os::unique_fd fd(::accept4(listener_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR;
+  const bool may_ask = os::peer_is_root_or_in(fd.get(), group_);
   local::socket socket(io_);
   boost::system::error_code error;
   socket.assign(local(), fd.get(), error);
   if (error) return false;
   static_cast<void>(fd.release());
-  connections_.emplace_back(*this, std::move(socket)).start();
+  connections_.emplace_back(*this, std::move(socket), may_ask).start();
   return true;
 }
 

@@ -5,11 +5,18 @@ namespace lanloom::app {
 
 namespace http = boost::beast::http;
 
-control_answer answer_to(const control_request& request, const control_source& source) {
+namespace {
+control_answer blank_for(const control_request& request) {
   control_answer answer;
   answer.version(request.version());
   answer.keep_alive(false);
   answer.set(http::field::server, "lanloom");
+  return answer;
+}
+}  // namespace
+
+control_answer answer_to(const control_request& request, const control_source& source) {
+  control_answer answer = blank_for(request);
   if (request.method() != http::verb::get) {
     answer.result(http::status::method_not_allowed);
     answer.set(http::field::allow, "GET");
@@ -19,6 +26,15 @@ control_answer answer_to(const control_request& request, const control_source& s
   } else {
     answer.result(http::status::not_found);
   }
+  answer.prepare_payload();
+  return answer;
+}
+
+control_answer refusal_of(const control_request& request) {
+  control_answer answer = blank_for(request);
+  answer.result(http::status::forbidden);
+  answer.set(http::field::content_type, "text/plain");
+  answer.body() = "only root and the group of [control] may ask\n";
   answer.prepare_payload();
   return answer;
 }

@@ -198,12 +198,13 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       traffic_(io, ready_.duplicate().release()),
       keeper_ready_(io, duplicate_of(keeper_.fd())),
       timer_ready_(io, duplicate_of(timer_.fd())),
-      control_(io, std::move(descriptors.control), [this](std::string_view path) -> std::optional<std::string> {
-        const time_point now = os::monotonic_now();
-        if (path == "/v1/status") return text_of(status_json(setup_, node_, started_, now));
-        if (path == "/v1/fdb") return fdb_json(setup_, node_, now);
-        return std::nullopt;
-      }) {
+      control_(io, std::move(descriptors.control), setup_.control_group,
+               [this](std::string_view path) -> std::optional<std::string> {
+                 const time_point now = os::monotonic_now();
+                 if (path == "/v1/status") return text_of(status_json(setup_, node_, started_, now));
+                 if (path == "/v1/fdb") return fdb_json(setup_, node_, now);
+                 return std::nullopt;
+               }) {
   setup_.offloads.from_tap = tap_.set_offloads(setup_.offloads.from_tap);
   node_.set_tap_offloads(setup_.offloads.to_tap);
   if (!udp_.set_coalescing(setup_.offloads.udp_gro) && setup_.offloads.udp_gro) setup_.offloads.udp_gro = false;

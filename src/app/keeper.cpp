@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "beyond_reload.hpp"
-#include "control_group.hpp"
 #include "gateway_watch.hpp"
 #include "host_name.hpp"
 #include "joined.hpp"
@@ -501,7 +500,9 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
   const plan p = make_plan(c, keys.own, read_facts(c));
   host on(c.instance, instance_directory);
 
-  keeper keeping(c, asked, make_node_setup(c, std::move(keys), p), p, on, started);
+  node_setup setup = make_node_setup(c, std::move(keys), p);
+  const gid_t group = setup.control_group;
+  keeper keeping(c, asked, std::move(setup), p, on, started);
   make_instance_directory();
   const auto lock = os::instance_lock::try_acquire(instance_directory / (c.instance + ".lock"));
   if (!lock) throw setup_error(c.instance + ": is running already; stop it with `lanloom down " + c.instance + "`");
@@ -514,8 +515,8 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
 
   node_descriptors descriptors;
   descriptors.udp = open_underlay(c.node.listen, adopts).duplicate();
-  descriptors.control = open_when_free(
-      adopts, [&] { return os::listen_unix(control_path(c.instance), 0660, control_gid(c.control_group)); });
+  const std::string control = control_path(c.instance);
+  descriptors.control = open_when_free(adopts, [&] { return os::listen_unix(control, 0660, group); });
   descriptors.state = open_state(c.node.state, adopts);
   const auto taken_before = on.taken_uplinks();
   int status = 1;
@@ -531,7 +532,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     failed = std::current_exception();
   }
   std::error_code gone;
-  std::filesystem::remove(control_path(c.instance), gone);
+  std::filesystem::remove(control, gone);
   if (failed && adopts) {
     on.give_back_uplinks_but(taken_before);
     spdlog::warn("what was set up before stays; remove it with: lanloom down {}", c.instance);

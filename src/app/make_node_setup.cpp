@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "make_node_setup.hpp"
+#include "control_group.hpp"
 
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/log.hpp>
@@ -73,6 +74,7 @@ node_setup make_node_setup(const config& c, key_material&& keys, const plan& p) 
   s.accelerator = accelerator_of(c.offload.accelerator);
   s.mtu = p.facts.mtu;
   s.own_macs = own_macs(p);
+  s.control_group = control_gid(c.control_group);
   s.guard = !c.bridge.uplinks.empty();
   for (std::size_t i = 0; i < c.peers.size(); ++i) {
     const peer_config& from = c.peers[i];

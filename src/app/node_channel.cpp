@@ -48,6 +48,7 @@ struct start_message {
   std::uint8_t suites = 0;
   crypto::accelerator accelerator = crypto::accelerator::automatic;
   std::uint16_t mtu = 0;
+  gid_t control_group = 0;
   bool guard = false;
   offload_setup offloads;
   std::uint32_t peers = 0;
@@ -153,6 +154,7 @@ void send_setup(os::channel& to, const node_setup& setup, const node_descriptors
   start.suites = setup.suites;
   start.accelerator = setup.accelerator;
   start.mtu = setup.mtu;
+  start.control_group = setup.control_group;
   start.guard = setup.guard;
   start.offloads = setup.offloads;
   start.peers = static_cast<std::uint32_t>(setup.peers.size());
@@ -199,6 +201,7 @@ node_setup receive_setup(os::channel& from, node_descriptors& descriptors) {
   setup.suites = start.suites;
   setup.accelerator = start.accelerator;
   setup.mtu = start.mtu;
+  setup.control_group = start.control_group;
   setup.guard = start.guard;
   setup.offloads = start.offloads;
   setup.own_macs.assign(start.own_macs.begin(), start.own_macs.begin() + std::min<std::size_t>(start.macs, max_macs));

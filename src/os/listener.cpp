@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace lanloom::os {
@@ -68,6 +70,20 @@ unique_fd listen_unix(const std::string& path, mode_t mode, gid_t gid) {
   if (::chmod(path.c_str(), mode) != 0) throw_errno("set mode of " + path);
   if (::listen(fd.get(), backlog) != 0) throw_errno(context);
   return fd;
+}
+
+bool peer_is_root_or_in(int socket, gid_t group) noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  if (peer.uid == 0) return true;
+  if (group == 0) return false;
+  if (peer.gid == group) return true;
+  std::array<gid_t, 1024> others;
+  size = sizeof others;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, others.data(), &size) != 0) return false;
+  const auto end = others.begin() + size / sizeof(gid_t);
+  return std::find(others.begin(), end, group) != end;
 }
 
 std::optional<instance_lock> instance_lock::try_acquire(const std::string& path) {

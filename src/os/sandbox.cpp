@@ -163,7 +163,7 @@ void allow_traffic(filter& f) {
         SCMP_SYS(recvfrom), SCMP_SYS(sendmsg), SCMP_SYS(sendmmsg), SCMP_SYS(sendto), SCMP_SYS(accept),
         SCMP_SYS(accept4), SCMP_SYS(close), SCMP_SYS(shutdown), SCMP_SYS(getsockname), SCMP_SYS(getpeername)})
     f.allow(call);
-  for (const int option : {SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN})
+  for (const int option : {SO_ERROR, SO_TYPE, SO_DOMAIN, SO_PROTOCOL, SO_ACCEPTCONN, SO_PEERCRED, SO_PEERGROUPS})
     f.allow_when(SCMP_SYS(getsockopt), {equals_int(1, SOL_SOCKET), equals_int(2, option)});
   f.allow_when(SCMP_SYS(setsockopt), {equals_int(1, SOL_SOCKET), equals_int(2, SO_LINGER)});
   f.allow_when(SCMP_SYS(setsockopt), {equals_int(1, IPPROTO_TCP), equals_int(2, TCP_NODELAY)});

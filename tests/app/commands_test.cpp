@@ -77,7 +77,7 @@ class instance {
              R"(","endpoint":"192.0.2.1:1","cipher":null,"last_handshake_seconds":null,"rx_bytes":0,"rx_frames":0,)" +
              R"("tx_bytes":0,"tx_frames":0,"path_mtu":1500,"hint":null}],"fdb":{"entries":0,"capacity":1},"drops":{}})";
     };
-    server_.emplace(io_, os::listen_unix(control_path(name), 0600, 0), std::move(source));
+    server_.emplace(io_, os::listen_unix(control_path(name), 0600, 0), 0, std::move(source));
     thread_ = std::thread([this] { io_.run(); });
   }
   ~instance() {

@@ -6,6 +6,7 @@
 #include <lanloom/app/host.hpp>
 #include <lanloom/os/listener.hpp>
 
+#include <grp.h>
 #include <sys/resource.h>
 #include <boost/asio/post.hpp>
 
@@ -41,7 +42,7 @@ class running_server {
       body.back() = '}';
       return body;
     };
-    server_.emplace(io_, os::listen_unix(path(), 0600, 0), std::move(source));
+    server_.emplace(io_, os::listen_unix(path(), 0600, 0), 0, std::move(source));
     thread_ = std::thread([this] { io_.run(); });
   }
   ~running_server() {
@@ -236,7 +237,7 @@ TEST_CASE("control: with no descriptor left the server waits instead of turning,
     temporary_directory directory;
     const std::string path = directory / "lan.sock";
     asio::io_context io(1);
-    control_server server(io, os::listen_unix(path, 0600, 0), [](std::string_view) { return "{}"; });
+    control_server server(io, os::listen_unix(path, 0600, 0), 0, [](std::string_view) { return "{}"; });
     const control_client client(path);
     client.send(good);
     rlimit limit{};
@@ -261,7 +262,7 @@ TEST_CASE("control: connections end with the server, whatever they were at, and 
   const std::string path = directory / "lan.sock";
   asio::io_context io(1);
   const std::string large(3'000'000, ' ');
-  auto server = std::make_unique<control_server>(io, os::listen_unix(path, 0600, 0),
+  auto server = std::make_unique<control_server>(io, os::listen_unix(path, 0600, 0), 0,
                                                  [&large](std::string_view) { return large; });
   const control_client silent(path);
   const control_client half(path);
@@ -303,6 +304,38 @@ TEST_CASE("control: who may not connect is told so") {
     throw std::runtime_error("was let in");
   });
   CHECK(outcome == "");
+}
+
+TEST_CASE(
+    "control: who is neither root nor in the group is refused, whatever the mode of the file; its members are served") {
+  temporary_directory directory;
+  std::filesystem::permissions(directory.path(), std::filesystem::perms{0755});
+  const std::string path = directory / "lan.sock";
+  asio::io_context io(1);
+  const control_server server(io, os::listen_unix(path, 0666, 0), 4711, [](std::string_view) { return "{}"; });
+  struct who {
+    gid_t own;
+    std::vector<gid_t> others;
+    bool served;
+  };
+  std::vector<gid_t> many(600, 5000);
+  many.push_back(4711);
+  for (const auto& [own, others, served] : {who{65534, {}, false}, who{4711, {}, true}, who{65534, {1, 4711, 2}, true},
+                                            who{65534, {0, 1}, false}, who{65534, many, true}}) {
+    CAPTURE(own);
+    CAPTURE(others.size());
+    // The server's turns are taken by the parent while the child waits for its answer.
+    auto asked = std::async(std::launch::async, [&, own = own, others = others, served = served] {
+      return os::test::in_child([&] {
+        EXPECT(::setgroups(others.size(), others.data()) == 0 && ::setgid(own) == 0 && ::setuid(65534) == 0);
+        const std::string answer = exchange(path, good);
+        EXPECT(answer.starts_with(served ? "HTTP/1.1 200 " : "HTTP/1.1 403 "));
+        EXPECT(served == (answer.find("only root and the group of [control] may ask") == std::string::npos));
+      });
+    });
+    while (asked.wait_for(0ms) != std::future_status::ready) io.run_for(10ms);
+    CHECK(asked.get() == "");
+  }
 }
 
 TEST_CASE("control: an answer that is none is an error, not a crash") {

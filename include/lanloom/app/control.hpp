@@ -2,13 +2,15 @@
 // control.hpp - the control socket: HTTP over a unix socket, read only. Server in the node, client in the commands.
 //
 // GET /v1/status, GET /v1/fdb; anything else is 404 or 405 (control_request.hpp), and nothing on the socket changes
-// anything. Who may connect is the socket file's mode (root and the control group). Bounds: 16 connections at once
-// (more wait in the backlog), 8 KiB of header, no body, 5 s for a request and its answer; a request that breaks them,
-// or is not HTTP, is closed without an answer. Hostile requests are parsed in the node, which has no rights.
+// anything. Who may ask: root and the control group, by the socket file's mode, and again by what the kernel says of
+// who connected (403 otherwise), for a mode is soon changed. Bounds: 16 connections at once (more wait in the backlog),
+// 8 KiB of header, no body, 5 s for a request and its answer; a request that breaks them, or is not HTTP, is closed
+// without an answer. Hostile requests are parsed in the node, which has no rights.
 #pragma once
 
 #include <lanloom/os/unique_fd.hpp>
 
+#include <sys/types.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -31,8 +33,9 @@ class control_server {
  public:
   static constexpr std::size_t max_connections = 16;
 
-  // REQUIRES the io_context to outlive this, and not to run after this is gone.
-  control_server(boost::asio::io_context& io, os::unique_fd listener, control_source source);
+  // `group`: the control group; 0 is none but root. REQUIRES the io_context to outlive this, and not to run after this
+  // is gone.
+  control_server(boost::asio::io_context& io, os::unique_fd listener, gid_t group, control_source source);
   ~control_server();
   control_server(const control_server&) = delete;
   control_server& operator=(const control_server&) = delete;
@@ -47,6 +50,7 @@ class control_server {
   boost::asio::io_context& io_;
   boost::asio::posix::stream_descriptor listener_;
   boost::asio::steady_timer pause_;
+  gid_t group_;
   control_source source_;
   std::list<connection> connections_;
   bool waiting_ = false;

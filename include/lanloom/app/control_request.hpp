@@ -34,4 +34,7 @@ using control_answer = boost::beast::http::response<boost::beast::http::string_b
 // 200 with what `source` says of the target, 404 when it says nothing, 405 for any method but GET.
 [[nodiscard]] control_answer answer_to(const control_request& request, const control_source& source);
 
+// 403, whatever is asked: of who is neither root nor in the control group.
+[[nodiscard]] control_answer refusal_of(const control_request& request);
+
 }  // namespace lanloom::app

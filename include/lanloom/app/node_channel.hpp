@@ -17,6 +17,8 @@
 #include <lanloom/os/channel.hpp>
 #include <lanloom/os/sandbox.hpp>
 
+#include <sys/types.h>
+
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -63,7 +65,8 @@ struct node_setup {
   crypto::accelerator accelerator = crypto::accelerator::automatic;
   std::uint16_t mtu = 1500;
   std::vector<std::array<std::uint8_t, 6>> own_macs;
-  bool guard = false;  // the bridge has an uplink: loop probes and storm limit
+  gid_t control_group = 0;  // who, beside root, may ask for the status; 0: nobody
+  bool guard = false;       // the bridge has an uplink: loop probes and storm limit
   offload_setup offloads;
 
   struct peer {
