@@ -6,8 +6,8 @@
 # 1. A test runs as lab.sh says: nothing it does reaches the machine's network, its /run or its processes, any number of
 #    tests may run at once, and all of it goes with the first process.
 # 2. Hosts are commands: `alpha ip address` runs in that host. So are the containers of conf/two-hosts: n1, n2, n3.
-# 3. A test case is a function, run by `case_of NAME`. It fails at the first command that fails, and says which. What
-#    the lines it prints mean is written in tests/run.sh.
+# 3. A test case is a function, run by `case_of NAME [WORD]`, where WORD is its argument and part of its name. It fails at
+#    the first command that fails, and says which. What the lines it prints mean is written in tests/run.sh.
 # 4. Nothing sleeps for luck: `eventually` waits for a condition. Promises in wall-clock time have ten times that time.
 #
 # 5. What a test needs beside lanloom and the usual tools stands in `needs`, set before this is sourced: one line of words
@@ -47,13 +47,13 @@ D=$lab_dir  # configurations, keys, logs, captures
 failures=0
 
 case_of() {
-  local case_name=$1 status # a case may have a `name` of its own
+  local case_name=$1${2:+_$2} case_function=$1 status # a case may have a `name` of its own
   : >"$D/why"
   (
     set -eE
     case_process=$BASHPID # what fails in the background is no reason
-    trap '[ "$BASHPID" -ne "$case_process" ] || because "$(line_of "$case_name")"' ERR
-    "$case_name"
+    trap '[ "$BASHPID" -ne "$case_process" ] || because "$(line_of "$case_function")"' ERR
+    "$@"
   ) 2>"$D/stderr"
   status=$?
   if [ "$status" -eq 0 ]; then
