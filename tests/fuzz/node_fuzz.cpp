@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // node_fuzz.cpp - three nodes on an underlay that the input rules: deliver, lose, repeat, alter, redirect, wait,
-// restart.
+// restart, and what a handshake takes of a node's budget.
 //
 // The input is a list of commands of two bytes. Whatever it says: no frame arrives twice or altered, and afterwards, on
 // an underlay that behaves, every pair is established again and frames pass.
@@ -63,7 +63,7 @@ class mesh {
   void command(std::uint8_t what, std::uint8_t argument) {
     const std::size_t at = on_the_way_.empty() ? 0 : argument % on_the_way_.size();
     const std::size_t who = argument % members;
-    switch (what % 9) {
+    switch (what % 10) {
       case 0:
         return arrive_first(at);
       case 1:
@@ -82,6 +82,8 @@ class mesh {
         return send(who, argument < 128 ? frame_size : 1514);
       case 8:
         return argument % 4 == 0 ? start(who) : send(who, frame_size);
+      case 9:
+        cost_ = std::chrono::microseconds(argument) * 40;
     }
   }
 
@@ -96,6 +98,7 @@ class mesh {
           require(turn < 16);
           nodes_[i]->on_timer(clock(), out_);
           carry_out(i);
+          work(i);
         }
       }
     }
@@ -145,10 +148,14 @@ class mesh {
       if (d.to != address(i)) continue;
       nodes_[i]->on_datagrams({d.bytes, d.bytes.size()}, d.from, now_, out_);
       carry_out(i);
-      while (nodes_[i]->has_work()) {
-        nodes_[i]->work(clock(), out_);
-        carry_out(i);
-      }
+      work(i);
+    }
+  }
+  void work(std::size_t i) {
+    while (nodes_[i]->may_work(now_)) {
+      nodes_[i]->work(clock(), out_);
+      nodes_[i]->spent(cost_, now_);
+      carry_out(i);
     }
   }
   void lose(std::size_t at) {
@@ -175,6 +182,7 @@ class mesh {
 
   crypto::random source_{4711};
   time_point now_{1h};
+  duration cost_{};  // of a handshake, out of a node's budget
   std::array<crypto::key_pair, members> keys_;
   std::array<std::unique_ptr<node>, members> nodes_;
   outbox out_;
