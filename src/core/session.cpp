@@ -4,11 +4,13 @@
 namespace lanloom::core {
 
 bool session::can_send(time_point now, std::size_t count, std::size_t plain) const noexcept {
-  return age(now) < send_until && counter_ + count <= max_datagrams && blocks_ + count * blocks_of(plain) <= max_blocks;
+  return age(now) < send_until && sealed_.datagrams + count <= max_datagrams &&
+         sealed_.blocks + count * blocks_of(plain) <= max_blocks;
 }
 
 bool session::wants_rekey(time_point now) const noexcept {
-  return (who_.initiator && age(now) >= rekey_after) || counter_ >= rekey_datagrams || blocks_ >= rekey_blocks;
+  return (who_.initiator && age(now) >= rekey_after) || sealed_.datagrams >= rekey_datagrams ||
+         sealed_.blocks >= rekey_blocks;
 }
 
 drop session::open(const wire::data_view& datagram, time_point now) noexcept {

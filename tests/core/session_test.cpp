@@ -92,6 +92,47 @@ TEST_CASE("session: limits by blocks and datagrams of what is to be sent") {
   CHECK_FALSE(a.can_send(born, static_cast<std::size_t>(session::max_datagrams + 1), 0));
 }
 
+TEST_CASE("session: near its limits it asks for new keys, then ends, to the datagram and the block") {
+  const auto preset = [](session::usage sealed) {
+    return session({peer_id{7}, session_id{11}, 22, true, 1500, born},
+                   crypto::aead_key(crypto::suite::chacha20_poly1305, key_of(1)),
+                   crypto::aead_key(crypto::suite::chacha20_poly1305, key_of(2)), sealed);
+  };
+  // Of 16 bytes: three blocks, as each datagram costs two of its own.
+  const auto send = [](session& s) {
+    bytes out(wire::data_overhead + 16);
+    const bytes plain(16);
+    s.seal(1, out, out.size(), [&](std::size_t) noexcept { return bytes_view(plain); });
+    return wire::parse_data(out).counter;
+  };
+
+  session s = preset({session::rekey_datagrams - 1, 0});
+  CHECK_FALSE(s.wants_rekey(born));
+  CHECK(send(s) == session::rekey_datagrams - 1);
+  CHECK(s.wants_rekey(born));
+  CHECK(s.can_send(born));
+
+  s = preset({session::max_datagrams - 2, 0});
+  CHECK(s.can_send(born, 2));
+  CHECK_FALSE(s.can_send(born, 3));
+  CHECK(send(s) == session::max_datagrams - 2);
+  CHECK(send(s) == session::max_datagrams - 1);
+  CHECK_FALSE(s.can_send(born, 1, 0));
+
+  s = preset({0, session::rekey_blocks - 3});
+  CHECK_FALSE(s.wants_rekey(born));
+  send(s);
+  CHECK(s.wants_rekey(born));
+  CHECK(s.can_send(born));
+
+  s = preset({0, session::max_blocks - 3});
+  CHECK(s.can_send(born, 1, 16));
+  CHECK_FALSE(s.can_send(born, 1, 17));
+  CHECK_FALSE(s.can_send(born, 2, 0));
+  send(s);
+  CHECK_FALSE(s.can_send(born, 1, 0));
+}
+
 TEST_CASE("session: no counter of 2^60 or more is opened, however genuine") {
   session a = make(true);
   CHECK(open(a, forge(session::max_datagrams - 1)) == drop::none);

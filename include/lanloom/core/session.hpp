@@ -37,8 +37,15 @@ class session {
     time_point born;
   };
 
-  session(const identity& who, crypto::aead_key&& send, crypto::aead_key&& receive) noexcept
-      : who_(who), send_(std::move(send)), receive_(std::move(receive)), confirmed_(who.initiator) {}
+  // What the sending key has sealed.
+  struct usage {
+    std::uint64_t datagrams;
+    std::uint64_t blocks;
+  };
+
+  // `sealed`: nothing, but for who tries out the limits.
+  session(const identity& who, crypto::aead_key&& send, crypto::aead_key&& receive, usage sealed = {}) noexcept
+      : who_(who), send_(std::move(send)), receive_(std::move(receive)), sealed_(sealed), confirmed_(who.initiator) {}
 
   // Seals `count` plaintexts into out, one every `stride` bytes, each with its header and tag; the last may be shorter.
   // next(k) yields plaintext k (at most stride - 32 bytes) and may overwrite plaintext k-1. REQUIRES can_send(count,
@@ -77,16 +84,15 @@ class session {
 
  private:
   [[nodiscard]] std::uint64_t take_counter(std::size_t plain) noexcept {
-    blocks_ += blocks_of(plain);
-    return counter_++;
+    sealed_.blocks += blocks_of(plain);
+    return sealed_.datagrams++;
   }
   [[nodiscard]] static constexpr std::uint64_t blocks_of(std::size_t plain) noexcept { return (plain + 15) / 16 + 2; }
 
   identity who_;
   crypto::aead_key send_;
   crypto::aead_key receive_;
-  std::uint64_t counter_ = 0;
-  std::uint64_t blocks_ = 0;
+  usage sealed_;  // .datagrams is the next counter
   replay_window window_;
   bool confirmed_;
 };
