@@ -182,7 +182,7 @@ idle() {
   done >"$lab_dir/idle"
   python3 "$bench/idle.py" "$turns" <"$lab_dir/idle" >"$lab_dir/idle.out"
   while IFS=$'\t' read -r candidate figure; do sample rtt_ms "$figure"; done <"$lab_dir/idle.out"
-  say "all" "$turns turns"
+  say "all" "$(wc -l <"$lab_dir/idle.out") of $((turns * $(wc -l <"$lab_dir/idle"))) bursts answered"
 }
 
 udp() { # udp rate SIZE | udp rtt MBIT

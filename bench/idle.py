@@ -15,8 +15,8 @@ import sys
 
 
 def burst(enter: list, address: str) -> list:
-    command = [*enter, "ping", "-n", "-c", "20", "-i", "0.003", "-W", "1", address]
-    text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=30, check=False).stdout
+    command = [*enter, "ping", "-n", "-c", "20", "-i", "0.003", "-W", "1", "-w", "5", address]
+    text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
     return [float(t) for t in re.findall(r"time=([0-9.]+) ms", text)]
 
 

@@ -151,6 +151,7 @@ std::string ask(const std::string& socket, std::string_view path, std::chrono::s
   });
   io.run();
   if (outcome) throw std::runtime_error(socket + ": the daemon does not answer: " + outcome.message());
+  if (parser.get().result() == http::status::forbidden) throw permission_error(socket + ": " + parser.get().body());
   if (parser.get().result() != http::status::ok) {
     throw std::runtime_error(socket + ": the daemon refused " + std::string(path));
   }

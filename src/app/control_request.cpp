@@ -34,7 +34,7 @@ control_answer refusal_of(const control_request& request) {
   control_answer answer = blank_for(request);
   answer.result(http::status::forbidden);
   answer.set(http::field::content_type, "text/plain");
-  answer.body() = "only root and the group of [control] may ask\n";
+  answer.body() = "only root and the group of [control] may ask";
   answer.prepare_payload();
   return answer;
 }

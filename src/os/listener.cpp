@@ -76,9 +76,7 @@ bool peer_is_root_or_in(int socket, gid_t group) noexcept {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-  if (peer.uid == 0) return true;
-  if (group == 0) return false;
-  if (peer.gid == group) return true;
+  if (peer.uid == 0 || peer.gid == group) return true;
   std::array<gid_t, 1024> others;
   size = sizeof others;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, others.data(), &size) != 0) return false;

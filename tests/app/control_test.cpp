@@ -345,6 +345,9 @@ TEST_CASE("control: an answer that is none is an error, not a crash") {
     const impostor other(text);
     CHECK_THROWS_WITH(static_cast<void>(ask(other.path(), "/v1/status")), doctest::Contains("does not answer"));
   }
+  const impostor strict("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nwhy");
+  CHECK_THROWS_WITH_AS(static_cast<void>(ask(strict.path(), "/v1/status")), (strict.path() + ": why").c_str(),
+                       permission_error);
   const impostor broken("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
   CHECK_THROWS_WITH(static_cast<void>(ask(broken.path(), "/v1/status")), doctest::Contains("refused"));
 }

@@ -286,6 +286,44 @@ TEST_CASE(
   CHECK(turns == flood_gate::busy_places + 2);
 }
 
+TEST_CASE("node: a cookie reply with a bit flipped, cut or extended does nothing but to be counted") {
+  const auto reply_to = [](couple& c) {
+    const bytes d = c.initiation();
+    for (std::size_t k = 0; k <= flood_gate::busy_places + 1; ++k) c.b.arrive(d);
+    const auto replies = c.b.datagrams();
+    REQUIRE(replies.size() == 1);
+    return replies[0];
+  };
+  const auto mac2_of = [](const bytes& d) { return bytes(d.end() - wire::mac_size, d.end()); };
+  const bytes none(wire::mac_size);
+  couple good;
+  const bytes genuine = reply_to(good);
+  CHECK(good.a.receive(genuine, start, at_b).empty());
+  CHECK(mac2_of(good.initiation(after(1s))) != none);
+
+  std::vector<bytes> altered;
+  for (std::size_t bit = 0; bit < genuine.size() * 8; ++bit) {
+    altered.push_back(genuine);
+    altered.back()[bit / 8] ^= static_cast<std::uint8_t>(1U << (bit % 8));
+  }
+  for (std::size_t size = 0; size <= genuine.size() + 32; ++size) {
+    if (size == genuine.size()) continue;
+    altered.push_back(genuine);
+    altered.back().resize(size);
+  }
+  for (const bytes& d : altered) {
+    couple c;
+    REQUIRE(reply_to(c) == genuine);
+    const auto next = c.a.n->next_timer();
+    CHECK(c.a.receive(d, start, at_b).empty());
+    std::size_t drops = 0;
+    for (std::size_t k = 1; k < drop_reasons; ++k) drops += c.a.n->data_plane().drops()[static_cast<drop>(k)];
+    CHECK(drops == 1);
+    CHECK(c.a.n->next_timer() == next);
+    CHECK(mac2_of(c.initiation(after(1s))) == none);
+  }
+}
+
 TEST_CASE("node: with a valid mac2 one handshake of a source waits; any flip loses the place") {
   couple c;
   const bytes d = c.initiation();

@@ -134,6 +134,7 @@ a_way_to_the_peer_through_the_overlay_is_no_loop() {
   before=$(drops_of alpha self_encapsulated)
   [ "$before" -gt 0 ]
   [ "$before" -lt 100 ] || fail "$before datagrams went round"
+  same "times it was said" 1 "$(grep -c 'come back by the bridge' "$D/alpha.log")"
   alpha ip route del "$B"
   eventually 60 reaches n3 10.5.0.11
   alpha ip neighbour del "$unused" dev br-lan

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <lanloom/os/channel.hpp>
 #include <lanloom/os/clock.hpp>
+#include <lanloom/os/listener.hpp>
 #include <lanloom/os/sandbox.hpp>
 #include <lanloom/os/udp.hpp>
 
@@ -440,6 +441,8 @@ FILTER_CASE("filter: the event loop: wait, timer, datagrams, accept, descriptors
     EXPECT(::setsockopt(first.get(), IPPROTO_TCP, 1, &on, sizeof on) == 0);
     size = sizeof on;
     EXPECT(::getsockopt(first.get(), SOL_SOCKET, SO_ERROR, &on, &size) == 0);
+    // Of one that is not root: its groups are asked for.
+    static_cast<void>(peer_is_root_or_in(first.get(), 4711));
     EXPECT(::recv(first.get(), room.data(), room.size(), 0) < 0);
     EXPECT(::send(first.get(), "x", 1, MSG_NOSIGNAL) == 1);
     EXPECT(::shutdown(first.get(), SHUT_RDWR) == 0);

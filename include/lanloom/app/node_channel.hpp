@@ -65,7 +65,7 @@ struct node_setup {
   crypto::accelerator accelerator = crypto::accelerator::automatic;
   std::uint16_t mtu = 1500;
   std::vector<std::array<std::uint8_t, 6>> own_macs;
-  gid_t control_group = 0;  // who, beside root, may ask for the status; 0: nobody
+  gid_t control_group = 0;  // who, beside root, may ask for the status
   bool guard = false;       // the bridge has an uplink: loop probes and storm limit
   offload_setup offloads;
 

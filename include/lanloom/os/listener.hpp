@@ -20,9 +20,8 @@ namespace lanloom::os {
 // Changes the umask for a moment: REQUIRES a single-threaded process.
 [[nodiscard]] unique_fd listen_unix(const std::string& path, mode_t mode, gid_t gid);
 
-// Whether who connected at the other end of `socket` is root or in `group`, by its own or another of its groups; 0 is
-// the group of root alone. As it was when it connected; false when the kernel does not tell, or of more than 1024
-// groups.
+// Whether who connected at the other end of `socket` is root or in `group`, by its own or another of its groups. As
+// it was when it connected; false when the kernel does not tell, or of more than 1024 groups.
 [[nodiscard]] bool peer_is_root_or_in(int socket, gid_t group) noexcept;
 
 // An exclusive lock on a file; held until destroyed or until the process ends, however it ends. The file stays.
