@@ -14,9 +14,8 @@ must established alpha beta
 keeper=$(keeper_of alpha)
 node=$(node_of alpha)
 
-is() { # is FIELD VALUE: of /proc/NODE/status
-  same "$1" "$2" "$(sed -n "s/^$1:[[:space:]]*//p" "/proc/$node/status" | tr -s '\t ' ' ' | sed 's/ *$//')"
-}
+field() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" | tr -s '\t ' ' ' | sed 's/ *$//'; } # field PID NAME
+is() { same "$1" "$2" "$(field "$node" "$1")"; }                                                # is FIELD VALUE: of the node
 
 the_keeper_has_one_child_the_node() {
   same "children of the keeper" 1 "$(pgrep -c -P "$keeper")"
@@ -77,12 +76,13 @@ keys_never_reach_swap() {
 }
 case_of keys_never_reach_swap
 
-# What each descriptor is; sockets by what they are bound to.
+# descriptors PID: what each is; sockets by what they are bound to.
 descriptors() {
   local fd target inode
-  for fd in "/proc/$node/fd"/*; do
+  for fd in "/proc/$1/fd"/*; do
     target=$(readlink "$fd")
     case $target in
+      pipe:*) echo pipe ;;
       socket:*)
         inode=${target//[^0-9]/}
         if alpha grep -qE "^ *[0-9]+: .* $inode " /proc/net/udp /proc/net/udp6; then
@@ -90,6 +90,7 @@ descriptors() {
         else
           # type 5 is SEQPACKET, 1 STREAM; only a bound one has a path
           alpha awk -v inode="$inode" '$7 == inode { print "unix", $5, $8 }' /proc/net/unix
+          alpha awk -v inode="$inode" '$10 == inode { print "netlink", $2 }' /proc/net/netlink
         fi
         ;;
       *) echo "$target" ;;
@@ -98,7 +99,7 @@ descriptors() {
 }
 
 the_node_holds_what_it_needs_and_nothing_else() {
-  descriptors >"$D/descriptors"
+  descriptors "$node" >"$D/descriptors"
   local needed
   for needed in '/dev/net/tun' 'udp' 'unix 0005 ' 'unix 0001 /run/lanloom/alpha.sock' \
     /var/lib/lanloom/alpha/state; do
@@ -112,6 +113,29 @@ the_node_holds_what_it_needs_and_nothing_else() {
   same "standard error" "$D/alpha.log" "$(readlink "/proc/$node/fd/2")"
 }
 case_of the_node_holds_what_it_needs_and_nothing_else
+
+# What the node has it keeps, for the next node; beside these a lock, rtnetlink (0), netfilter (12) and its loop.
+the_keeper_holds_what_it_needs_and_nothing_else() {
+  cat >"$D/expected" <<EOF
+/dev/net/tun
+/dev/null
+/run/lanloom/alpha.lock
+/var/lib/lanloom/alpha/state
+anon_inode:[eventfd]
+anon_inode:[eventpoll]
+anon_inode:[timerfd]
+netlink 0
+netlink 12
+pipe
+udp
+unix 0001 /run/lanloom/alpha.sock
+unix 0005 
+$D/alpha.log
+EOF
+  descriptors "$keeper" >"$D/descriptors"
+  same "descriptors" "" "$(LC_ALL=C sort -u "$D/descriptors" | diff <(LC_ALL=C sort "$D/expected") - || true)"
+}
+case_of the_keeper_holds_what_it_needs_and_nothing_else
 
 the_nodes_own_signals_end_nothing() {
   local signal
@@ -152,6 +176,26 @@ fi
 capabilities_of() { # capabilities_of FILE: of its last list, as setpriv wants them
   sed -n 's/^CapabilityBoundingSet=CAP_/CAP_/p' "$1" | tail -n 1 | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g'
 }
+# CHOWN, KILL, SETGID, SETUID, SETPCAP, NET_ADMIN, SYS_PTRACE, SYS_ADMIN
+the_units_capabilities_are_enough_and_all_there_are() {
+  local of
+  stop alpha
+  under=(setpriv --inh-caps=-all "--bounding-set=-all,$(capabilities_of "$lab_root/packaging/lanloom@.service")")
+  up alpha
+  established alpha beta
+  pings n3 10.5.0.11
+  of=$(keeper_of alpha)
+  same Uid "0 0 0 0" "$(field "$of" Uid)"
+  same Gid "0 0 0 0" "$(field "$of" Gid)"
+  for set in CapPrm CapEff CapBnd; do same $set 00000000002811e1 "$(field "$of" $set)"; done
+  for set in CapInh CapAmb; do same $set 0000000000000000 "$(field "$of" $set)"; done
+  same NoNewPrivs 0 "$(field "$of" NoNewPrivs)"
+  same Seccomp 0 "$(field "$of" Seccomp)"
+  same Threads 1 "$(field "$of" Threads)"
+  under=()
+}
+case_of the_units_capabilities_are_enough_and_all_there_are
+
 the_hardened_examples_capabilities_are_enough() {
   local key
   key=$(sed -n 's/^public_key *= *//p' "$D/alpha.toml")
