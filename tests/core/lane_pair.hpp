@@ -101,14 +101,15 @@ struct lane_pair {
     install(a, b.id, true, 1, 2);
     install(b, a.id, false, 2, 1);
   }
-  static void install(side& s, session_id remote, bool initiator, std::uint8_t send, std::uint8_t receive) {
+  static void install(side& s, session_id remote, bool initiator, std::uint8_t send, std::uint8_t receive,
+                      session::usage sealed = {}) {
     const auto key = [](std::uint8_t fill) {
       crypto::secret<32> k;
       k.writable()[0] = fill;
       return crypto::aead_key(crypto::suite::chacha20_poly1305, k);
     };
     s.l.install(std::make_unique<session>(session::identity{{}, s.id, remote.value, initiator, 1500, begun}, key(send),
-                                          key(receive)));
+                                          key(receive), sealed));
     s.l.set_sending({}, s.id);
   }
   // A record as it is, from a to b.

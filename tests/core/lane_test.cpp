@@ -392,6 +392,45 @@ TEST_CASE("lane: addresses are learned per VLAN") {
   CHECK_FALSE(p.b.l.table().lookup(mac_a, 0, begun));
 }
 
+TEST_CASE("lane: who has sealed much asks for new keys, either side, and at the limit nothing goes any more") {
+  for (const bool initiator : {true, false}) {
+    CAPTURE(initiator);
+    lane_pair p;
+    side& s = initiator ? p.a : p.b;
+    const session_id remote = initiator ? p.b.id : p.a.id;
+    const auto begin_at = [&](session::usage sealed) {
+      s.l.clear_events();
+      s.id = s.l.reserve({}, s.source);
+      lane_pair::install(s, remote, initiator, 1, 2, sealed);
+    };
+    const auto sent = [&] {
+      s.send(frame_of(broadcast, mac_a));
+      return s.datagrams().size();
+    };
+
+    begin_at({session::rekey_datagrams - 2, 0});
+    CHECK(sent() == 1);
+    CHECK(s.events(lane::event::kind::wanted) == 0);
+    CHECK(sent() == 1);
+    CHECK(s.events(lane::event::kind::wanted) == 1);
+
+    begin_at({0, session::rekey_blocks - 1});
+    CHECK(sent() == 1);
+    CHECK(s.events(lane::event::kind::wanted) == 1);
+
+    // As much is kept back as the largest super-frame could need.
+    begin_at({session::max_datagrams - 200, 0});
+    CHECK(sent() == 1);
+    begin_at({session::max_datagrams - 1, 0});
+    CHECK(sent() == 0);
+    CHECK(s.l.drops()[drop::no_session] == 1);
+
+    begin_at({0, session::max_blocks - 1});
+    CHECK(sent() == 0);
+    CHECK(s.l.drops()[drop::no_session] == 2);
+  }
+}
+
 TEST_CASE("lane: a session's place is found by its whole id, and free again when released") {
   side s(9, 1500, 2);
   std::vector<session_id> all;
