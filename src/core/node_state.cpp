@@ -11,10 +11,12 @@ void node::remember(const saved_state::peer& known) noexcept {
   const auto found = by_key_.find(known.key);
   if (found == by_key_.end()) return;
   peer& p = peers_[found->second.value];
-  p.last_stamp = known.accepted;
+  // Nothing keeps a file from naming a peer twice.
+  p.last_stamp = std::max(p.last_stamp, known.accepted);
+  if (!known.remote) return;
   p.proven = known.remote;
   // Tried first: it is newer than the configuration, which comes next.
-  if (known.remote) lane_.set_remote(found->second, *known.remote);
+  lane_.set_remote(found->second, *known.remote);
 }
 
 void node::set_remote(peer_id id, const endpoint& remote) noexcept {
