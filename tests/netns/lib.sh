@@ -138,6 +138,19 @@ n1() { lab_on A/ns1 "$@"; }
 n2() { lab_on A/ns2 "$@"; }
 n3() { lab_on B/ns3 "$@"; }
 
+# A narrow place beyond the hosts' own interfaces, and no ICMP to tell of it: `outside` swallows what is longer, of IPv4
+# and IPv6. So that it sees single packets, the hosts' kernels have to cut what they send: gso_max_segs 1 of u0.
+narrow() { # narrow SIZE|no
+  local table="table ip6 none {}"
+  if [ "$1" != no ]; then
+    table="table netdev narrow {
+      chain a { type filter hook ingress device toA priority 0; udp dport 4780 meta length > $1 drop; }
+      chain b { type filter hook ingress device toB priority 0; udp dport 4780 meta length > $1 drop; }
+    }"
+  fi
+  printf 'table netdev narrow {}\ndelete table netdev narrow\n%s\n' "$table" | outside nft -f -
+}
+
 # The file that is the network namespace of one of these commands, as seen from here.
 place_of() {
   case $1 in

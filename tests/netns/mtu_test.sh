@@ -110,18 +110,6 @@ an_underlay_of_1280_from_the_start() {
 }
 case_of an_underlay_of_1280_from_the_start
 
-# A narrow place beyond the hosts' own interfaces, and no ICMP to tell of it: `outside` swallows what is longer. So that
-# it sees single packets, the hosts' kernels cut what they send.
-narrow() { # narrow SIZE
-  local table="table ip6 none {}"
-  if [ "$1" != no ]; then
-    table="table netdev narrow {
-      chain a { type filter hook ingress device toA priority 0; udp dport 4780 ip length > $1 drop; }
-      chain b { type filter hook ingress device toB priority 0; udp dport 4780 ip length > $1 drop; }
-    }"
-  fi
-  printf 'table netdev narrow {}\ndelete table netdev narrow\n%s\n' "$table" | outside nft -f -
-}
 path_of() { status_of "$1" "s['peers'][0]['path_mtu']"; }
 # Large frames are sent meanwhile: without data nothing is measured.
 path_becomes() { # path_becomes INSTANCE CONTAINER ADDRESS SIZE

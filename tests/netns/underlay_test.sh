@@ -97,7 +97,7 @@ for_both a_host_moves_in_mid_flow
 # A firewall between them, as most hosts and all NATs are: answers come from whom they were asked of.
 answers_come_from_the_address_that_was_called() {
   over "$1"
-  local first=$B called=${B%5}55 family=ip
+  local called=${B%5}55 family=ip
   if [ "$1" = ipv6 ]; then family=ip6; fi
   beta ip address add "$called/$size" dev u0
   if [ "$1" = ipv6 ]; then beta ip address change "$called/$size" dev u0 preferred_lft 0; fi # never chosen by itself
@@ -114,7 +114,7 @@ answers_come_from_the_address_that_was_called() {
   alpha nft delete table inet strict
   beta ip address del "$called/$size" dev u0
   eventually 20 reaches n3 10.5.0.11
-  eventually 20 sees alpha "$(at_port "$first")"
+  eventually 20 sees alpha "$(at_port "$B")"
   pings n1 10.5.0.31
   stop alpha beta
 }
@@ -143,20 +143,20 @@ a_way_to_the_peer_through_the_overlay_is_no_loop() {
 }
 for_both a_way_to_the_peer_through_the_overlay_is_no_loop
 
-# inner NAME HOST OWN-ADDRESS OVERLAY-ADDRESS KEY PEER-OVERLAY-ADDRESS: writes the file of a node of the second overlay.
+# inner NAME OWN-ADDRESS OVERLAY-ADDRESS PEER-KEY PEER-OVERLAY-ADDRESS: writes the file of a node of the second overlay.
 inner() {
   cat >"$D/$1.toml" <<TOML
 [node]
 name = "$1"
 private_key = "$1.key"
-listen = "$(at_port "$4" 4790)"
+listen = "$(at_port "$3" 4790)"
 [bridge]
 name = "br-inner"
-addresses = ["$3/24"]
+addresses = ["$2/24"]
 [[peer]]
 name = "other"
-public_key = "$5"
-endpoint = "$(at_port "$6" 4790)"
+public_key = "$4"
+endpoint = "$(at_port "$5" 4790)"
 TOML
 }
 an_overlay_runs_inside_the_overlay() {
@@ -166,8 +166,8 @@ an_overlay_runs_inside_the_overlay() {
     rm -f "$D/$name.key"
     keys+=("$("$LANLOOM" genkey -o "$D/$name.key")")
   done
-  inner gamma A 10.6.0.1 "$overlay_A" "${keys[1]}" "$overlay_B"
-  inner delta B 10.6.0.2 "$overlay_B" "${keys[0]}" "$overlay_A"
+  inner gamma 10.6.0.1 "$overlay_A" "${keys[1]}" "$overlay_B"
+  inner delta 10.6.0.2 "$overlay_B" "${keys[0]}" "$overlay_A"
   lab_start A "$D/gamma.log" "$LANLOOM" up "$D/gamma.toml"
   pids+=("$lab_pid")
   lab_start B "$D/delta.log" "$LANLOOM" up "$D/delta.toml"
@@ -187,18 +187,6 @@ for_both an_overlay_runs_inside_the_overlay
 
 # ---- the path --------------------------------------------------------------------------------------------------------
 
-# A narrow place beyond the hosts' own interfaces, and no ICMP to tell of it. So that it sees single packets, the hosts'
-# kernels cut what they send.
-narrow() { # narrow SIZE|no
-  local table="table ip6 none {}"
-  if [ "$1" != no ]; then
-    table="table netdev narrow {
-      chain a { type filter hook ingress device toA priority 0; udp dport 4780 meta length > $1 drop; }
-      chain b { type filter hook ingress device toB priority 0; udp dport 4780 meta length > $1 drop; }
-    }"
-  fi
-  printf 'table netdev narrow {}\ndelete table netdev narrow\n%s\n' "$table" | outside nft -f -
-}
 reaches_whole() { reaches n1 10.5.0.31 -M "do" -s 1290; }
 a_path_that_narrows_in_silence_is_noticed() {
   for host in alpha beta; do "$host" ip link set u0 gso_max_segs 1; done

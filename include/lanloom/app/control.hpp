@@ -33,8 +33,7 @@ class control_server {
  public:
   static constexpr std::size_t max_connections = 16;
 
-  // `group`: the control group. REQUIRES the io_context to outlive this, and not to run after this
-  // is gone.
+  // `group`: the control group. REQUIRES the io_context to outlive this, and not to run after this is gone.
   control_server(boost::asio::io_context& io, os::unique_fd listener, gid_t group, control_source source);
   ~control_server();
   control_server(const control_server&) = delete;
