@@ -153,7 +153,7 @@ say() { # say CANDIDATE WHAT
 # cpu_of CANDIDATE: nanoseconds that its processes have run.
 cpu_of() {
   local pid
-  for pid in $(candidate_pids "$1"); do cat /proc/"$pid"/task/*/schedstat 2>/dev/null || true; done | awk '{ s += $1 } END { printf "%d", s }'
+  for pid in $(candidate_pids "$1"); do cat /proc/"$pid"/task/*/schedstat 2>/dev/null || true; done | awk '{ s += $1 } END { printf "%.0f", s }'
 }
 
 stream() { # stream QUANTITY IPERF3-ARGUMENTS...
