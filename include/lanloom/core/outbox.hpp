@@ -19,7 +19,9 @@ namespace lanloom::core {
 class outbox {
  public:
   static constexpr std::size_t min_arena = 1024 * 1024;
-  static constexpr std::size_t warm_bytes = 64 * 1024;  // carried out beyond: still in the processor's second cache
+  // Carried out beyond. Trains that follow each other fill whole calls, the more the better; what is sealed is to be
+  // sent while it is in the processor's second cache.
+  static constexpr std::size_t warm_bytes = 256 * 1024;
   static constexpr std::size_t max_trains = 2048;
   static constexpr std::size_t max_slices = 8192;
   static constexpr std::size_t max_notices = 256;
