@@ -173,7 +173,8 @@ class daemon {
   time_point came_at_{};   // the last turn with datagrams
   bool answered_ = false;  // what came was answered at once
   os::ready_set ready_;
-  descriptor traffic_;  // readable while ready_ has something
+  os::unique_fd watched_;  // readable while ready_ has something; here unless Asio waits for it
+  descriptor traffic_;
   descriptor keeper_ready_;
   os::wake_timer timer_;
   descriptor timer_ready_;
@@ -195,7 +196,8 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       frame_room_(frame_headroom + os::tap::max_frame + 1),
       gate_(setup_.peers.size()),
       ready_({udp_.fd(), tap_.fd()}),
-      traffic_(io, ready_.duplicate().release()),
+      watched_(ready_.duplicate()),
+      traffic_(io),
       keeper_ready_(io, duplicate_of(keeper_.fd())),
       timer_ready_(io, duplicate_of(timer_.fd())),
       control_(io, std::move(descriptors.control), setup_.control_group,
@@ -227,13 +229,16 @@ int daemon::run() {
   return status_;
 }
 
-// Where nothing crosses, Asio waits for everything there is.
+// Where nothing crosses, Asio waits for everything there is. It has the ready set only then: whatever arrives would
+// wake two sets.
 void daemon::wait_for_traffic() {
   awake_ = false;
   if (waiting_) return;
   waiting_ = true;
+  traffic_.assign(watched_.release());
   traffic_.async_wait(descriptor::wait_read, [this](error_code error) {
     waiting_ = false;
+    watched_.reset(traffic_.release());
     if (!error) awake_ = true;
   });
 }
