@@ -229,7 +229,7 @@ int daemon::run() {
   return status_;
 }
 
-// Where nothing crosses, Asio waits for everything there is. It has the ready set only then: whatever arrives would
+// Where nothing crosses, Asio waits for everything there is. It has the ready set only then, or whatever arrives would
 // wake two sets.
 void daemon::wait_for_traffic() {
   awake_ = false;
