@@ -10,7 +10,7 @@
 # bridge, and all measuring is from container to container. Nothing differs but the tunnel.
 #
 #   wire_up                       the underlay of the measurements: one veth pair, without a bridge
-#   candidate_up NAME KIND MTU [WHAT...]   kinds: lanloom CONFIGURATION-LINES, vxlan, fastd METHOD, tinc, openvpn, python
+#   candidate_up NAME KIND MTU [WHAT...]   kinds: lanloom CONFIGURATION-LINES, vxlan, fastd METHOD PEER-LINES, tinc, openvpn, python
 #                                 fails when it cannot be had or does not carry, with the reason on stderr
 #   candidate_ends NAME           sets from, to (places for lab_on) and address (of `to`)
 #   candidate_pids NAME           its processes on both hosts
@@ -123,7 +123,7 @@ vxlan_up() {
 }
 
 fastd_up() {
-  local name=$1 n=$2 mtu=$3 method=$4 host keys
+  local name=$1 n=$2 mtu=$3 method=$4 more=${5:-} host keys
   local -A secret=() public=()
   command -v fastd >/dev/null || { echo "fastd is neither installed nor to be downloaded" >&2; return 1; }
   for host in A B; do
@@ -133,7 +133,7 @@ fastd_up() {
   for host in A B; do
     cat >"$lab_dir/fastd-$n-$host.conf" <<CONF
 log level warn; mode tap; interface "t$n"; mtu $mtu; method "$method"; bind $(own_address "$host"):$((10000 + n));
-secret "${secret[$host]}"; peer "other" { key "${public[$(other "$host")]}"; remote $(own_address "$(other "$host")"):$((10000 + n)); }
+secret "${secret[$host]}"; peer "other" { key "${public[$(other "$host")]}"; remote $(own_address "$(other "$host")"):$((10000 + n)); $more }
 CONF
     daemon "$name" "$host" "fastd-$n-$host.log" fastd -c "$lab_dir/fastd-$n-$host.conf"
     port "$host" "$n" "t$n" "$mtu" || return
