@@ -12,8 +12,9 @@
 namespace lanloom::core {
 
 namespace {
-// previous, current, next, one being added and three handshakes under way, and one to spare.
-constexpr std::size_t places_per_peer = 8;
+// previous, current, next and one being added; the others are for handshakes under way.
+constexpr std::size_t places_per_peer = 16;
+static_assert(places_per_peer >= 4 + candidates::most + 1);
 }  // namespace
 
 struct lane::addressed {
@@ -398,7 +399,7 @@ time_point lane::wake() const noexcept {
 session_id lane::reserve(peer_id peer, crypto::random& source) noexcept {
   const auto free = [](const place& p) { return !p.id; };
   const auto found = std::find_if(places_.begin(), places_.end(), free);
-  assert(found != places_.end());  // a peer has at most three sessions, one being added and three handshakes
+  assert(found != places_.end());  // see places_per_peer
   const auto mask = static_cast<std::uint32_t>(places_.size() - 1);
   const auto at = static_cast<std::uint32_t>(found - places_.begin());
   std::uint32_t value = 0;

@@ -140,7 +140,9 @@ drop node::on_cookie_reply(const wire::cookie_reply_view& reply, time_point now)
   peer& p = peers_[lane_.owner(index)->value];
   cookie given;
   if (!read_cookie_reply(reply, network_.cookie_key_of(p.config.key), asked->mac1, given)) return drop::bad_cookie;
-  p.cookie_given = peer::given{given, now};
+  std::erase_if(p.cookies, [&](const peer::given& old) { return old.to == asked->to; });
+  if (p.cookies.size() == peer::max_addresses) p.cookies.erase(p.cookies.begin());
+  p.cookies.push_back({asked->to, given, now});
   return drop::none;
 }
 
@@ -435,7 +437,7 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   }
   auto before = p.under_way.begin();
   while (before != p.under_way.end() && before->to != to) ++before;
-  if (before == p.under_way.end() && p.under_way.size() == peer::max_under_way) before = p.under_way.begin();
+  if (before == p.under_way.end() && p.under_way.size() == peer::max_addresses) before = p.under_way.begin();
   if (before != p.under_way.end()) give_up(p, before);
 
   const bytes_span room = out.room(wire::initiation_size);
@@ -452,7 +454,9 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   std::array<std::uint8_t, 16> mac1;
   const auto sent = wire::parse_initiation(datagram).mac1;
   std::copy(sent.begin(), sent.end(), mac1.begin());
-  if (p.cookie_given && at.now - p.cookie_given->at < cookie_life) write_mac2(p.cookie_given->value, datagram);
+  for (const peer::given& given : p.cookies) {
+    if (given.to == to && at.now - given.at < cookie_life) write_mac2(given.value, datagram);
+  }
   p.under_way.push_back(peer::pending{std::move(*begun), at.now, to, mac1});
   std::copy(datagram.begin(), datagram.end(), room.begin());
   out.push_train(to, id, datagram.size(), datagram.size());

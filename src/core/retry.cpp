@@ -33,11 +33,12 @@ void retry::hurry(time_point when) noexcept {
 
 void retry::sent(time_point now, bool live, double random) noexcept {
   sent_ = now;
+  if (turn_ == 0) began_ = now;
   if (live) {
     due_ = now + live_step + scaled(live_jitter, random);
   } else {
     const duration step = steps[std::min<std::size_t>(unanswered_, steps.size() - 1)];
-    due_ = now + step - scaled(step, random / 4);
+    due_ = std::min(now + step - scaled(step, random / 4), began_ + steps.back());
   }
   ++unanswered_;
   turn_ = 0;
@@ -45,6 +46,7 @@ void retry::sent(time_point now, bool live, double random) noexcept {
 
 void retry::sent_one(time_point now, duration gap) noexcept {
   sent_ = now;
+  if (turn_ == 0) began_ = now;
   due_ = now + gap;
   ++turn_;
 }

@@ -480,6 +480,40 @@ TEST_CASE("node: an answer that takes longer than the next call is none too late
   CHECK(calls(c.a, 20s).empty());
 }
 
+TEST_CASE("node: with as many addresses as a peer can have, an answer may take as long as the round of calls") {
+  std::vector<endpoint> all;
+  for (std::uint8_t k = 0; k < candidates::most; ++k) all.push_back(endpoint::v4({192, 0, 2, k}, 4780));
+  couple c(1, 25s, candidates{all});
+  const auto sent = calls(c.a, 1750ms);
+  REQUIRE(sent.size() == candidates::most);
+  const auto response = c.b.receive(sent[0].datagram, after(1s));
+  REQUIRE(c.a.receive(response.at(0), after(1900ms), all[0]).size() == 1);
+  CHECK(c.a.status(after(1900ms)).remote == all[0]);
+}
+
+TEST_CASE("node: a cookie goes to the address that it came from alone: there we may have another address") {
+  const endpoint at_a6 = *endpoint::parse("[2001:db8::1]:4780");
+  couple c(1, 0s, candidates{std::vector<endpoint>{at_b6, at_b}});
+  const auto first = calls(c.a, 250ms);
+  REQUIRE(first.size() == 2);
+  for (std::size_t k = 0; k <= flood_gate::busy_places; ++k) c.b.arrive(first[0].datagram, start, also_b);
+  const auto reply_to = [&](const call& one, const endpoint& from) {
+    c.b.arrive(one.datagram, after(one.at), from);
+    return c.b.datagrams();
+  };
+  for (const auto& [one, from] : {std::pair(first[0], at_a6), std::pair(first[1], at_a)}) {
+    const auto reply = reply_to(one, from);
+    REQUIRE(reply.size() == 1);
+    CHECK(c.a.receive(reply[0], after(250ms), one.to).empty());
+  }
+  c.b.expect_only(drop::no_cookie, 2);
+  const auto second = calls(c.a, 750ms);
+  REQUIRE(second.size() == 2);
+  CHECK(reply_to(second[0], at_a6).empty());
+  CHECK(reply_to(second[1], at_a).empty());
+  c.b.expect_only(drop::no_cookie, 2);  // both wait for their turn
+}
+
 TEST_CASE("node: where several addresses answer, both ends take the last that was called") {
   // Reordered or not: the peer forgets what it gave before.
   for (const bool reordered : {false, true}) {

@@ -3,6 +3,7 @@
 
 #include <lanloom/core/own_datagrams.hpp>
 
+#include <array>
 #include <vector>
 
 using namespace lanloom;
@@ -46,6 +47,26 @@ TEST_CASE("own_datagrams: where a datagram from our port goes, of both families"
   CHECK_FALSE(own_datagrams(0).destination(v4(0, 99)));
 }
 
+TEST_CASE("own_datagrams: on a VLAN, too, of one tag or two, and of three none") {
+  const own_datagrams own(4780);
+  using tag = std::array<std::uint8_t, 4>;
+  constexpr tag customer{0x81, 0x00, 0, 10}, service{0x88, 0xa8, 0, 10};
+  for (const tag& first : {customer, service}) {
+    for (auto frame : {v4(4780, 99), v6(4780, 99)}) {
+      const auto where = own.destination(frame);
+      REQUIRE(where);
+      for (std::size_t tags = 1; tags <= 3; ++tags) {
+        const tag& next = tags == 1 ? first : customer;
+        frame.insert(frame.begin() + 12, next.begin(), next.end());
+        CHECK(own.destination(frame) == (tags <= 2 ? where : std::nullopt));
+        for (std::size_t size = 0; size < 14 + 4 * tags; ++size) {
+          CHECK_FALSE(own.destination(bytes_view(frame).first(size)));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("own_datagrams: anything else is somebody else's") {
   const own_datagrams own(4780);
   for (const auto& good : {v4(4780, 99), v6(4780, 99)}) {
@@ -56,9 +77,9 @@ TEST_CASE("own_datagrams: anything else is somebody else's") {
     auto tcp = good;
     tcp[good.size() == 60 ? 23 : 20] = 6;
     CHECK_FALSE(own.destination(tcp));
-    auto tagged = good;
-    tagged[12] = 0x81;
-    CHECK_FALSE(own.destination(tagged));
+    auto other = good;
+    other[12] = 0x88;
+    CHECK_FALSE(own.destination(other));
   }
   auto options = v4(4780, 99);
   options[14] = 0x46;

@@ -102,6 +102,23 @@ TEST_CASE("retry: hurried, the next is due at once but for the shortest step, an
   CHECK(*r.due() == start + 10250ms);
 }
 
+TEST_CASE("retry: however many addresses an attempt has, the next begins within 15 s of its beginning") {
+  retry r;
+  time_point now = start;
+  r.begin(now);
+  for (int attempt = 0; attempt < 12; ++attempt) {
+    const time_point began = now;
+    for (int k = 0; k < 8; ++k) {
+      r.sent_one(now, 250ms);
+      now = *r.due();
+    }
+    r.sent(now, false, 0);
+    CHECK(*r.due() >= now + 250ms);
+    CHECK(*r.due() <= began + 15s);
+    now = *r.due();
+  }
+}
+
 TEST_CASE("retry: an attempt at several addresses is one attempt") {
   retry r;
   r.begin(start);

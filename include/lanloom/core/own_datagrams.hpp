@@ -2,9 +2,9 @@
 // own_datagrams.hpp - recognises a frame that is one of our own datagrams, about to enter the tunnel that it carries.
 //
 // Where the way to a peer leads through the overlay, each datagram to it would become the content of the next, without
-// end. Only the shape is looked at here: UDP from our port as the kernel makes it (no VLAN tag, no IP option or
-// extension header). Whether somebody of ours is where it goes is lane's to say. A few comparisons for other frames.
-// Owner: lane.
+// end. Only the shape is looked at here: UDP from our port as the kernel makes it (no IP option or extension
+// header), with up to two VLAN tags, as the way may lead over a VLAN of the bridge. Whether somebody of ours is where
+// it goes is lane's to say. A few comparisons for other frames. Owner: lane.
 #pragma once
 
 #include <lanloom/base/bytes.hpp>
@@ -21,7 +21,11 @@ class own_datagrams {
 
   // Where the datagram in this frame goes, if it could be ours.
   [[nodiscard]] std::optional<endpoint> destination(bytes_view frame) const noexcept {
-    if (frame.size() < v4_headers || port_ == 0) return std::nullopt;
+    if (port_ == 0) return std::nullopt;
+    for (int tags = 0; tags < 2 && frame.size() >= v4_headers && is_tag(load_be16(&frame[12])); ++tags) {
+      frame = frame.subspan(4);
+    }
+    if (frame.size() < v4_headers) return std::nullopt;
     if (frame[12] == 0x08 && frame[13] == 0x00 && frame[14] == 0x45 && frame[23] == udp) {
       if (load_be16(&frame[34]) != port_) return std::nullopt;
       return endpoint::v4({frame[30], frame[31], frame[32], frame[33]}, load_be16(&frame[36]));
@@ -39,6 +43,7 @@ class own_datagrams {
  private:
   static constexpr std::size_t v4_headers = 14 + 20 + 8, v6_headers = 14 + 40 + 8;
   static constexpr std::uint8_t udp = 17;
+  static constexpr bool is_tag(std::uint16_t ethertype) noexcept { return ethertype == 0x8100 || ethertype == 0x88a8; }
 
   std::uint16_t port_;
 };

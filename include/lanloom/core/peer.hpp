@@ -38,15 +38,17 @@ struct peer {
     endpoint to;
     std::array<std::uint8_t, 16> mac1;  // of the datagram: what a cookie reply answers
   };
-  static constexpr std::size_t max_under_way = 3;
-  std::vector<pending> under_way;  // to one address each, in the order of their stamps
+  static constexpr std::size_t max_addresses = candidates::most + 1;  // and where it was last
+  std::vector<pending> under_way;  // to one address each, at most max_addresses, in the order of their stamps
 
-  // What the peer wants to see while it is under load.
+  // What the peer wants to see while it is under load: the one for `to`. A cookie is made for the address that we have
+  // there, and on the way to another of the peer's it may be another.
   struct given {
+    endpoint to;
     cookie value;
     time_point at;
   };
-  std::optional<given> cookie_given;
+  std::vector<given> cookies;  // one for each address, at most max_addresses, the last given at the end
 
   // A new address of the peer that is being tried.
   struct probe {

@@ -29,7 +29,7 @@ class retry {
   void ask(time_point now, bool live) noexcept;
   // The last one may have failed for a reason that is gone: no later than `when`, if any is due at all.
   void hurry(time_point when) noexcept;
-  // An initiation left. `random` in [0, 1).
+  // An initiation left, the last of its attempt. `random` in [0, 1).
   void sent(time_point now, bool live, double random) noexcept;
   // An initiation left, and more of the same attempt follow, to other addresses: the next after `gap`.
   void sent_one(time_point now, duration gap) noexcept;
@@ -46,6 +46,7 @@ class retry {
  private:
   std::optional<time_point> due_;
   std::optional<time_point> sent_;
+  time_point began_{};  // the attempt
   time_point asked_{};
   unsigned unanswered_ = 0;
   unsigned turn_ = 0;
