@@ -37,8 +37,9 @@ namespace {
 constexpr std::size_t frames_per_turn = 64;
 constexpr std::size_t bytes_per_turn = 256 * 1024;
 constexpr int batches_per_turn = 4;
-constexpr std::chrono::milliseconds linger{20};  // without traffic, before Asio's wait takes over
-enum ready : unsigned { udp_is_ready = 1, tap_is_ready = 2 };
+constexpr std::chrono::milliseconds linger{20};       // without traffic, before Asio's wait takes over
+constexpr std::chrono::milliseconds look_every{100};  // at what Asio has, while something crosses
+enum ready : unsigned { udp_is_ready = 1, tap_is_ready = 2, timer_is_due = 4 };
 constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
 constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
 
@@ -134,7 +135,6 @@ class daemon {
   void wait_for_keeper();
   void on_keeper();
   void on_message(bytes_view message);
-  void wait_for_timer();
   void on_timer();
 
   void end_turn();
@@ -172,12 +172,11 @@ class daemon {
   company trains_;
   time_point came_at_{};   // the last turn with datagrams
   bool answered_ = false;  // what came was answered at once
+  os::wake_timer timer_;
   os::ready_set ready_;
   os::unique_fd watched_;  // readable while ready_ has something; here unless Asio waits for it
   descriptor traffic_;
   descriptor keeper_ready_;
-  os::wake_timer timer_;
-  descriptor timer_ready_;
   time_point armed_for_ = time_point::max();
   int status_ = 0;
   control_server control_;
@@ -195,11 +194,10 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
       frame_room_(frame_headroom + os::tap::max_frame + 1),
       gate_(setup_.peers.size()),
-      ready_({udp_.fd(), tap_.fd()}),
+      ready_({udp_.fd(), tap_.fd(), timer_.fd()}),
       watched_(ready_.duplicate()),
       traffic_(io),
       keeper_ready_(io, duplicate_of(keeper_.fd())),
-      timer_ready_(io, duplicate_of(timer_.fd())),
       control_(io, std::move(descriptors.control), setup_.control_group,
                [this](std::string_view path) -> std::optional<std::string> {
                  const time_point now = os::monotonic_now();
@@ -216,7 +214,6 @@ int daemon::run() {
   now_ = os::monotonic_now();
   wait_for_traffic();
   wait_for_keeper();
-  wait_for_timer();
   arm_timer();
   send_ready(keeper_);
   while (!io_.stopped()) {
@@ -249,6 +246,7 @@ void daemon::turn() {
   const bool works = may_work();
   const unsigned ready = ready_.wait(works ? std::chrono::milliseconds{0} : linger);
   now_ = os::monotonic_now();
+  if ((ready & timer_is_due) != 0) on_timer();
   const bool came = (ready & udp_is_ready) != 0;
   const bool told = (ready & tap_is_ready) != 0;
   if (came) drain_udp();
@@ -259,7 +257,7 @@ void daemon::turn() {
   if (works) work();
   end_turn();
   const bool idle = ready == 0 && !works;
-  if (idle || now_ - looked_ >= linger) {
+  if (idle || now_ - looked_ >= look_every) {
     looked_ = now_;
     io_.poll();
   }
@@ -348,20 +346,10 @@ void daemon::arm_timer() {
   timer_.set(next);
 }
 
-void daemon::wait_for_timer() {
-  timer_ready_.async_wait(descriptor::wait_read, [this](error_code error) {
-    if (error) return;
-    on_timer();
-    wait_for_timer();
-  });
-}
-
 void daemon::on_timer() {
   timer_.clear();
   armed_for_ = time_point::max();
-  now_ = os::monotonic_now();
   node_.on_timer({now_, os::wall_now()}, out_);
-  end_turn();
 }
 
 void daemon::carry_out() {
