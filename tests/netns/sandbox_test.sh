@@ -225,3 +225,38 @@ EOF
   stop alpha
 }
 case_of the_hardened_examples_capabilities_are_enough
+
+# The system calls of both processes from start to end, beside those that the example's filter lets pass.
+the_hardened_examples_filter_lets_all_pass() {
+  under=(strace -D -f -qq -o "$D/calls" setpriv --no-new-privs "--bounding-set=-all,$(capabilities_of "$hardened")")
+  up alpha
+  established alpha beta
+  eventually 20 reaches n3 10.5.0.1
+  lab_on A "$LANLOOM" status alpha >/dev/null
+  stop alpha
+  under=()
+  python3 - "$hardened" "$D/calls" <<'CHECK' || fail "$(cat "$D/stderr")"
+import pathlib, re, subprocess, sys
+
+def calls_of(word):
+    """What one word of SystemCallFilter= stands for: a call, or a set of calls and sets."""
+    if not word.startswith("@"):
+        return {word}
+    text = subprocess.run(["systemd-analyze", "syscall-filter", word], stdout=subprocess.PIPE, text=True, check=True).stdout
+    lines = [line.strip() for line in text.splitlines()[1:]]
+    return set().union(*(calls_of(line) for line in lines if line and not line.startswith("#")))
+
+allowed = set()
+for words in re.findall(r"^SystemCallFilter=(.*)$", pathlib.Path(sys.argv[1]).read_text(), re.M):
+    named = set().union(*map(calls_of, words.lstrip("~").split()))
+    allowed = allowed - named if words.startswith("~") else allowed | named
+made = set(re.findall(r"^(?:[0-9]+ +)?(?:[0-9.:]+ )?(\w+)\(", pathlib.Path(sys.argv[2]).read_text(errors="replace"), re.M))
+if len(made) < 50 or made - allowed:
+    sys.exit(f"of {len(made)} calls the filter forbids {sorted(made - allowed)}")
+CHECK
+}
+if command -v systemd-analyze >/dev/null && partner strace strace; then
+  case_of the_hardened_examples_filter_lets_all_pass
+else
+  echo "skip the_hardened_examples_filter_lets_all_pass: it needs systemd-analyze and strace"
+fi
