@@ -240,8 +240,8 @@ void daemon::wait_for_traffic() {
   });
 }
 
-// While something crosses, a turn asks for traffic alone, which takes a third of the system calls, and Asio only has a
-// look now and then.
+// While something crosses, a turn asks for traffic and the timer alone, which takes a third of the system calls, and
+// Asio only has a look now and then.
 void daemon::turn() {
   const bool works = may_work();
   const unsigned ready = ready_.wait(works ? std::chrono::milliseconds{0} : linger);
@@ -261,7 +261,7 @@ void daemon::turn() {
     looked_ = now_;
     io_.poll();
   }
-  if (idle) wait_for_traffic();
+  if (idle && !may_work()) wait_for_traffic();
 }
 
 void daemon::fail(const std::string& what, std::errc error) {
@@ -320,7 +320,6 @@ void daemon::drain_udp() {
 // ---- time, and what each turn leaves to do
 
 void daemon::end_turn() {
-  keep_state();
   carry_out();
   if (may_work()) awake_ = true;
   arm_timer();
@@ -350,9 +349,12 @@ void daemon::on_timer() {
   timer_.clear();
   armed_for_ = time_point::max();
   node_.on_timer({now_, os::wall_now()}, out_);
+  carry_out();
 }
 
+// A stamp may leave only when it is on the disk.
 void daemon::carry_out() {
+  keep_state();
   if (out_.empty()) return;
   send_trains();
   write_frames();

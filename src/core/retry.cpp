@@ -38,7 +38,9 @@ void retry::sent(time_point now, bool live, double random) noexcept {
     due_ = now + live_step + scaled(live_jitter, random);
   } else {
     const duration step = steps[std::min<std::size_t>(unanswered_, steps.size() - 1)];
-    due_ = std::min(now + step - scaled(step, random / 4), began_ + steps.back());
+    // A host that slept in the middle of the attempt does not begin the next one at once.
+    const time_point latest = std::max(began_ + steps.back(), now + steps.front());
+    due_ = std::min(now + step - scaled(step, random / 4), latest);
   }
   ++unanswered_;
   turn_ = 0;

@@ -491,6 +491,28 @@ TEST_CASE("node: with as many addresses as a peer can have, an answer may take a
   CHECK(c.a.status(after(1900ms)).remote == all[0]);
 }
 
+TEST_CASE("node: of sixteen addresses in a row the last nine are awaited") {
+  const auto eight = [](std::uint8_t network) {
+    std::vector<endpoint> all;
+    for (std::uint8_t k = 0; k < candidates::most; ++k) all.push_back(endpoint::v4({192, 0, network, k}, 4780));
+    return candidates{all};
+  };
+  couple c(1, 25s, eight(2));
+  auto sent = calls(c.a, 1750ms);
+  c.a.n->set_candidates({0}, eight(3), after(1750ms).now);
+  for (auto& one : calls(c.a, 5s)) {
+    if (sent.size() < 16) sent.push_back(std::move(one));
+  }
+  REQUIRE(sent.size() == 16);
+  REQUIRE(sent[15].to == eight(3).all()[7]);
+  const instant then = after(sent[15].at);
+  for (const std::size_t k : {6U, 7U}) {
+    const instant now = after(then.now - start.now + k * 100ms);
+    const auto response = c.b.receive(sent[k].datagram, now);
+    CHECK(c.a.receive(response.at(0), now, at_b).empty() == (k == 6));
+  }
+}
+
 TEST_CASE("node: a cookie goes to the address that it came from alone: there we may have another address") {
   const endpoint at_a6 = *endpoint::parse("[2001:db8::1]:4780");
   couple c(1, 0s, candidates{std::vector<endpoint>{at_b6, at_b}});

@@ -119,6 +119,14 @@ TEST_CASE("retry: however many addresses an attempt has, the next begins within 
   }
 }
 
+TEST_CASE("retry: after a sleep in the middle of an attempt the next is not at once") {
+  retry r;
+  r.begin(start);
+  r.sent_one(start, 250ms);
+  r.sent(start + 1h, false, 0);
+  CHECK(*r.due() == start + 1h + 250ms);
+}
+
 TEST_CASE("retry: an attempt at several addresses is one attempt") {
   retry r;
   r.begin(start);

@@ -199,10 +199,9 @@ the_units_capabilities_are_enough_and_all_there_are() {
 }
 case_of the_units_capabilities_are_enough_and_all_there_are
 
-the_hardened_examples_capabilities_are_enough() {
+alpha_is_as_the_hardened_example_wants_it() {
   local key
   key=$(sed -n 's/^public_key *= *//p' "$D/alpha.toml")
-  stop alpha
   cat >"$D/alpha.toml" <<EOF
 [node]
 name = "alpha"
@@ -217,6 +216,10 @@ name = "beta"
 public_key = $key
 endpoint = "192.168.50.5:4780"
 EOF
+}
+the_hardened_examples_capabilities_are_enough() {
+  stop alpha
+  alpha_is_as_the_hardened_example_wants_it
   under=(setpriv --no-new-privs "--bounding-set=-all,$(capabilities_of "$hardened")")
   up alpha
   established alpha beta
@@ -228,6 +231,7 @@ case_of the_hardened_examples_capabilities_are_enough
 
 # The system calls of both processes from start to end, beside those that the example's filter lets pass.
 the_hardened_examples_filter_lets_all_pass() {
+  alpha_is_as_the_hardened_example_wants_it
   under=(strace -D -f -qq -o "$D/calls" setpriv --no-new-privs "--bounding-set=-all,$(capabilities_of "$hardened")")
   up alpha
   established alpha beta

@@ -266,8 +266,7 @@ nat_has_closed() { # after 3 s without a packet, as beta's way to $port is gone;
   local before
   before=$(crossed)
   sleep 3
-  port=$(seen_by beta)
-  [ "$(crossed)" = "$before" ] && not reaches n3 10.5.0.11
+  port=$(seen_by beta) && [ -n "$port" ] && [ "$(crossed)" = "$before" ] && not reaches n3 10.5.0.11
 }
 
 keepalives_hold_a_nat_open() {
