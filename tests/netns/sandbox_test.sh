@@ -6,6 +6,8 @@
 #   this script
 #     +-- alpha's keeper, root              +-- beta's keeper, root
 #           +-- alpha's node, nobody              +-- beta's node, nobody
+. "$(dirname "$0")/../../packaging/partners.sh"
+partner strace strace || true # one case needs it; inside the lab nothing can be had any more
 . "$(dirname "$0")/lib.sh"
 
 two_hosts
