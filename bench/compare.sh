@@ -41,7 +41,7 @@ if [ "$quick" = yes ]; then
   rounds=${rounds:-1} seconds=1.5 load=1.5 turns=5
   wanted_cells=${wanted_cells:- base idle reverse bidirectional udp-64 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1 }
 else
-  rounds=${rounds:-5} seconds=3 load=3 turns=20
+  rounds=${rounds:-5} seconds=3 load=3 turns=30
 fi
 
 # shellcheck source=packaging/lab.sh
