@@ -30,8 +30,8 @@ TEST_CASE("a flood from as many addresses as initiations: cookies only, at most 
   CHECK(cookies > 500);
   CHECK(static_cast<double>(cookies) <= 1000 * seconds + core::cookie_limit::all.burst);
   CHECK(cookies * wire::cookie_reply_size <= initiations * wire::initiation_size);
-  // Those that were computed before it was under load.
-  CHECK(net.count(drop::bad_handshake, 0) < 300);
+  // Those that were computed before it was under load, which ends and begins about once a second.
+  CHECK(static_cast<double>(net.count(drop::bad_handshake, 0)) < 300 * seconds);
   CHECK(net.count(drop::bad_handshake, 0) + net.count(drop::no_cookie, 0) == initiations);
   MESSAGE(initiations << " initiations, " << cookies << " cookies, " << net.count(drop::bad_handshake, 0)
                       << " computed");
