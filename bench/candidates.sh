@@ -10,7 +10,8 @@
 # bridge, and all measuring is from container to container. Nothing differs but the tunnel.
 #
 #   wire_up                       the underlay of the measurements: one veth pair, without a bridge
-#   candidate_up NAME KIND MTU [WHAT...]   kinds: lanloom CONFIGURATION-LINES, vxlan, fastd METHOD PEER-LINES, tinc, openvpn, python
+#   candidate_up NAME KIND MTU [WHAT...]   kinds: lanloom CONFIGURATION-LINES, vxlan, fastd METHOD [PEER-LINES], tinc,
+#                                 openvpn, python
 #                                 fails when it cannot be had or does not carry, with the reason on stderr
 #   candidate_ends NAME           sets from, to (places for lab_on) and address (of `to`)
 #   candidate_pids NAME           its processes on both hosts

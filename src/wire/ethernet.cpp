@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::size_t untagged_size = 14;
 constexpr std::size_t tagged_size = 18;
-constexpr std::uint16_t tpid_customer = 0x8100;  // 802.1Q
-constexpr std::uint16_t tpid_service = 0x88a8;   // 802.1ad
 constexpr std::uint16_t vlan_id_bits = 0x0fff;
 
 }  // namespace
@@ -21,7 +19,7 @@ std::optional<ethernet_header> parse_ethernet(bytes_view frame) noexcept {
   std::copy_n(frame.begin(), 6, header.destination.bytes.begin());
   std::copy_n(frame.begin() + 6, 6, header.source.bytes.begin());
   const std::uint16_t type = load_be16(&frame[12]);
-  if ((type == tpid_customer || type == tpid_service) && frame.size() >= tagged_size) {
+  if (is_vlan_tag(type) && frame.size() >= tagged_size) {
     header.vlan = load_be16(&frame[14]) & vlan_id_bits;
   }
   return header;

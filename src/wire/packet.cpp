@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <lanloom/wire/checksum.hpp>
+#include <lanloom/wire/ethernet.hpp>
 #include <lanloom/wire/packet.hpp>
 
 #include <array>
@@ -19,8 +20,6 @@ constexpr std::size_t tcp_flags = 13;  // offset in the TCP header
 
 constexpr std::uint16_t type_ipv4 = 0x0800;
 constexpr std::uint16_t type_ipv6 = 0x86dd;
-constexpr std::uint16_t type_customer_tag = 0x8100;
-constexpr std::uint16_t type_service_tag = 0x88a8;
 constexpr std::uint8_t protocol_tcp = 6;
 constexpr std::uint8_t protocol_udp = 17;
 constexpr std::uint16_t dont_fragment = 0x4000;
@@ -88,7 +87,7 @@ std::optional<packet> parse_packet(bytes_view frame) noexcept {
   packet out;
   std::size_t type_at = ethernet_size - 2;
   std::uint16_t type = load_be16(&frame[type_at]);
-  for (std::size_t tags = 0; type == type_customer_tag || type == type_service_tag; ++tags) {
+  for (std::size_t tags = 0; is_vlan_tag(type); ++tags) {
     type_at += tag_bytes;
     if (tags == most_tags || type_at + 2 > frame.size()) return std::nullopt;
     type = load_be16(&frame[type_at]);

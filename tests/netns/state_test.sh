@@ -134,18 +134,18 @@ case_of another_directory_by_the_configuration_and_a_damaged_file
 no_stamp_leaves_before_it_is_on_the_disk() {
   local flood first
   stop alpha
-  mallory python3 -c "
+  lab_start M /dev/null python3 -c "
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 while True:
     s.sendto(b'\1', ('192.168.50.6', 4780))
-    time.sleep(0.0005)" &
-  flood=$!
+    time.sleep(0.0005)"
+  flood=$lab_pid
   under=(strace -D -f -qq -e trace=pwrite64,sendto,sendmsg -o "$D/calls")
   up alpha
   under=()
   established alpha
-  kill "$flood"
+  lab_stop "$flood" || true
   first=$(grep -m1 -o -e pwrite64 -e 'htons(4780)' "$D/calls")
   same "the node's first step" pwrite64 "$first"
   grep -q 'htons(4780)' "$D/calls"

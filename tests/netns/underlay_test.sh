@@ -262,7 +262,8 @@ case_of alpha_is_behind_a_nat
 
 # Silence is not there at once: data is followed by pings of the path for 10 s, and hosts ask for each other now and then.
 crossed() { outside ip -s -j link show toA | python3 -c 'import json, sys; s = json.load(sys.stdin)[0]["stats64"]; print(s["rx"]["packets"], s["tx"]["packets"])'; }
-nat_has_closed() { # after 3 s without a packet, as beta's way to $port is gone; a packet that comes just then opens it again
+# After 3 s without a packet, as beta's way to $port is gone; a packet that comes just then opens it again.
+nat_has_closed() {
   local before
   before=$(crossed)
   sleep 3

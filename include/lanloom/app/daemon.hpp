@@ -4,9 +4,9 @@
 // Everything comes over the channel from the keeper; then all rights are given up, and only then is the first foreign
 // byte read. While something crosses, os::ready_set says which of TAP, UDP socket and timer is ready; else Asio does.
 // Reading and writing are os's calls, in bursts with a budget.
-// Invariants: (1) the clock is read once per wake; (2) what core wants saved is saved, and then what it wants done is
-// done, before core gets more input; (3) every error of the kernel is counted as a drop or ends the process. Process: node.
-// One thread. The life of a frame goes through here: see ARCHITECTURE.md.
+// Invariants: (1) the clock is read once per wake, and around work; (2) what core wants saved is saved, and then what
+// it wants done is done, before core gets more input; (3) every error of the kernel is counted as a drop or ends the
+// process. Process: node. One thread. The life of a frame goes through here: see ARCHITECTURE.md.
 #pragma once
 
 #include <lanloom/os/channel.hpp>

@@ -9,6 +9,7 @@
 
 #include <lanloom/base/bytes.hpp>
 #include <lanloom/base/endpoint.hpp>
+#include <lanloom/wire/ethernet.hpp>
 
 #include <algorithm>
 
@@ -22,7 +23,7 @@ class own_datagrams {
   // Where the datagram in this frame goes, if it could be ours.
   [[nodiscard]] std::optional<endpoint> destination(bytes_view frame) const noexcept {
     if (port_ == 0) return std::nullopt;
-    for (int tags = 0; tags < 2 && frame.size() >= v4_headers && is_tag(load_be16(&frame[12])); ++tags) {
+    for (int tags = 0; tags < 2 && frame.size() >= v4_headers && wire::is_vlan_tag(load_be16(&frame[12])); ++tags) {
       frame = frame.subspan(4);
     }
     if (frame.size() < v4_headers) return std::nullopt;
@@ -43,7 +44,6 @@ class own_datagrams {
  private:
   static constexpr std::size_t v4_headers = 14 + 20 + 8, v6_headers = 14 + 40 + 8;
   static constexpr std::uint8_t udp = 17;
-  static constexpr bool is_tag(std::uint16_t ethertype) noexcept { return ethertype == 0x8100 || ethertype == 0x88a8; }
 
   std::uint16_t port_;
 };

@@ -17,6 +17,9 @@ struct mac_address {
   [[nodiscard]] bool is_zero() const noexcept { return *this == mac_address{}; }
 };
 
+// Whether a tag of IEEE 802.1Q or 802.1ad begins with this type: four bytes, and the next type follows.
+constexpr bool is_vlan_tag(std::uint16_t type) noexcept { return type == 0x8100 || type == 0x88a8; }
+
 struct ethernet_header {
   mac_address destination;
   mac_address source;
