@@ -217,6 +217,7 @@ drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now
   const addressed source{under->who().peer, under->who().local, data.counter, from};
   link& l = links_[source.peer.value];
   l.last_received = now;
+  l.heard = source.session;
   l.unanswered_since.reset();
   if (!under->confirmed()) {
     if (report({event::kind::confirmed, source.peer, source.session, from, 0, {}})) under->confirm();

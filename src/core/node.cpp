@@ -219,6 +219,12 @@ drop node::on_response(const waiting& message, time_point now, outbox& out) {
   if (keys && current && current->boot_id != keys->boot_id && current->born > answered->sent) {
     refused = drop::stale_handshake;
   }
+  // We asked again at this address since, so the peer forgets what it gave here. But now we know what an answer takes.
+  const auto again = [&](const peer::pending& one) { return one.sent > answered->sent && one.to == answered->to; };
+  if (refused == drop::none && std::any_of(p.under_way.begin(), p.under_way.end(), again)) {
+    p.attempts.late(now - answered->sent);
+    refused = drop::unexpected_handshake;
+  }
   if (refused != drop::none) {
     if (answered->handshake.spent()) {
       lane_.release(index);
@@ -257,7 +263,7 @@ void node::install(peer_id id, session_id index, bool initiator, agreement&& key
   lane_.install(std::make_unique<session>(session::identity{id, index, keys.remote_index, initiator, keys.lan_mtu, now},
                                           std::move(keys.send), std::move(keys.receive)));
   const slots::entry made{index, initiator ? self_.keys.public_half : p.config.key, keys.boot_id, now};
-  retire(id, initiator ? p.sessions.add_as_initiator(made) : p.sessions.add_as_responder(made));
+  retire(id, initiator ? p.sessions.add_as_initiator(made, lane_.of(id).heard) : p.sessions.add_as_responder(made));
 }
 
 void node::retire(peer_id id, const slots::retired& ids) noexcept {
@@ -435,10 +441,7 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   } else {
     p.attempts.sent_one(at.now, candidates::stagger);
   }
-  auto before = p.under_way.begin();
-  while (before != p.under_way.end() && before->to != to) ++before;
-  if (before == p.under_way.end() && p.under_way.size() == peer::max_addresses) before = p.under_way.begin();
-  if (before != p.under_way.end()) give_up(p, before);
+  if (p.under_way.size() == peer::max_addresses) give_up(p, p.under_way.begin());
 
   const bytes_span room = out.room(wire::initiation_size);
   if (room.empty()) return lane_.drops().count(drop::outbox_full);

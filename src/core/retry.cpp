@@ -22,13 +22,18 @@ void retry::ask(time_point now, bool live) noexcept {
   if (!due_) {
     const duration gap = live ? duration(live_step) : duration(steps.front());
     due_ = sent_ ? std::max(now, *sent_ + gap) : now;
-  } else if (sent_ && now - *sent_ >= again_at_once) {
+  } else if (sent_ && now - *sent_ >= std::max(duration(again_at_once), least_)) {
     due_ = std::min(*due_, now);
   }
 }
 
 void retry::hurry(time_point when) noexcept {
   if (due_) due_ = std::min(*due_, sent_ ? std::max(when, *sent_ + duration(steps.front())) : when);
+}
+
+void retry::late(duration took) noexcept {
+  least_ = std::max(least_, std::min(scaled(took, late_margin), duration(steps.back())));
+  if (due_ && sent_ && turn_ == 0) due_ = std::max(*due_, *sent_ + least_);
 }
 
 void retry::sent(time_point now, bool live, double random) noexcept {
@@ -40,7 +45,7 @@ void retry::sent(time_point now, bool live, double random) noexcept {
     const duration step = steps[std::min<std::size_t>(unanswered_, steps.size() - 1)];
     // A host that slept in the middle of the attempt does not begin the next one at once.
     const time_point latest = std::max(began_ + steps.back(), now + steps.front());
-    due_ = std::min(now + step - scaled(step, random / 4), latest);
+    due_ = std::max(std::min(now + step - scaled(step, random / 4), latest), now + least_);
   }
   ++unanswered_;
   turn_ = 0;
@@ -55,6 +60,7 @@ void retry::sent_one(time_point now, duration gap) noexcept {
 
 void retry::stop() noexcept {
   due_.reset();
+  least_ = {};
   unanswered_ = 0;
   turn_ = 0;
 }

@@ -20,21 +20,22 @@ slots::retired slots::add_as_responder(const entry& made) noexcept {
   return out;
 }
 
-slots::retired slots::add_as_initiator(const entry& made) noexcept {
+slots::retired slots::add_as_initiator(const entry& made, session_id heard) noexcept {
   retired out;
   if (beats(current_, made)) {
     out.add(std::exchange(previous_, made));
   } else if (beats(next_, made)) {
     out.add(std::exchange(previous_, current_));
     current_ = made;
-  } else {
+  } else if (next_) {
     out.add(previous_);
-    if (next_) {
-      out.add(current_);
-      previous_ = std::exchange(next_, std::nullopt);
-    } else {
-      previous_ = current_;
-    }
+    out.add(current_);
+    previous_ = std::exchange(next_, std::nullopt);
+    current_ = made;
+  } else if (previous_ && previous_->id == heard) {
+    out.add(std::exchange(current_, made));
+  } else {
+    out.add(std::exchange(previous_, current_));
     current_ = made;
   }
   drop_other_boots(made.boot_id, out);

@@ -77,6 +77,34 @@ TEST_CASE("retry: stopped and asked again right away, it keeps a step's distance
   CHECK(*r.due() == start + 6s);
 }
 
+TEST_CASE("retry: a late answer leaves time for the next one, until a session is made") {
+  retry r;
+  r.ask(start, false);
+  r.sent(start, false, 0);
+  r.sent(start + 250ms, false, 0);
+  r.late(4s);
+  CHECK(*r.due() == start + 5250ms);
+  // A step that is longer is not shortened, a jitter that shortens one does not go below it.
+  r.sent(start + 5250ms, false, 1);
+  CHECK(*r.due() == start + 10250ms);
+  for (int k = 0; k < 4; ++k) r.sent(start + 20s, false, 0);
+  CHECK(*r.due() == start + 30s);
+  // Nor does a new reason, where the answer takes longer than a reason waits otherwise.
+  r.late(8s);
+  r.ask(start + 29s, false);
+  CHECK(*r.due() == start + 30s);
+  r.ask(start + 30s, false);
+  CHECK(*r.due() == start + 30s);
+  // A short one does not take it back, and the longest is a step of 15 s.
+  r.late(1s);
+  r.late(20s);
+  CHECK(*r.due() == start + 35s);
+  r.stop();
+  r.ask(start + 40s, false);
+  r.sent(start + 40s, false, 0);
+  CHECK(*r.due() == start + 40250ms);
+}
+
 TEST_CASE("retry: gives up 90 s after it was last asked") {
   retry r;
   r.begin(start);

@@ -22,6 +22,8 @@ slots::entry made(std::uint32_t id, std::uint8_t who, duration born = 0s, std::u
 constexpr std::uint8_t low = 1;
 constexpr std::uint8_t high = 2;
 
+constexpr session_id none{};
+
 using places = std::vector<std::uint32_t>;  // previous, current, next; 0: none
 places of(const slots& s) {
   const auto id = [](const std::optional<slots::entry>& e) { return e ? e->id.value : 0; };
@@ -38,8 +40,8 @@ using ids = std::vector<std::uint32_t>;
 // Places filled by the rules themselves: 1 previous, 2 current (ours), far apart in time.
 slots two() {
   slots s;
-  CHECK(sorted(s.add_as_initiator(made(1, low, 0s))).empty());
-  CHECK(sorted(s.add_as_initiator(made(2, low, 100s))).empty());
+  CHECK(sorted(s.add_as_initiator(made(1, low, 0s), none)).empty());
+  CHECK(sorted(s.add_as_initiator(made(2, low, 100s), none)).empty());
   REQUIRE(of(s) == places{1, 2, 0});
   return s;
 }
@@ -48,7 +50,7 @@ slots two() {
 TEST_CASE("slots: the first session of an initiator is current") {
   slots s;
   CHECK(of(s) == places{0, 0, 0});
-  CHECK(sorted(s.add_as_initiator(made(1, low))).empty());
+  CHECK(sorted(s.add_as_initiator(made(1, low), none)).empty());
   CHECK(of(s) == places{0, 1, 0});
 }
 
@@ -62,27 +64,38 @@ TEST_CASE("slots: a responder's session is next, and drops an older next") {
 
 TEST_CASE("slots: as initiator without next, current becomes previous") {
   slots s = two();
-  CHECK(sorted(s.add_as_initiator(made(3, low, 200s))) == ids{1});
+  CHECK(sorted(s.add_as_initiator(made(3, low, 200s), none)) == ids{1});
   CHECK(of(s) == places{2, 3, 0});
+}
+
+TEST_CASE("slots: as initiator without next, a previous that the peer still sends under stays") {
+  for (const std::uint32_t heard : {1U, 2U, 3U, 9U}) {
+    slots s = two();
+    CHECK(sorted(s.add_as_initiator(made(3, low, 200s), session_id{heard})) == ids{heard == 1 ? 2U : 1U});
+    CHECK(of(s) == places{heard == 1 ? 1U : 2U, 3, 0});
+  }
+  slots s = two();
+  CHECK(sorted(s.add_as_initiator(made(3, low, 200s, 9), session_id{1})) == ids{1, 2});  // of a boot that is over
+  CHECK(of(s) == places{0, 3, 0});
 }
 
 TEST_CASE("slots: as initiator with a next that does not beat it, next becomes previous") {
   slots s = two();
   CHECK(sorted(s.add_as_responder(made(3, high, 200s))).empty());
-  CHECK(sorted(s.add_as_initiator(made(4, low, 201s))) == ids{1, 2});
+  CHECK(sorted(s.add_as_initiator(made(4, low, 201s), none)) == ids{1, 2});
   CHECK(of(s) == places{3, 4, 0});
 }
 
 TEST_CASE("slots: as initiator with a next that beats it, next stays") {
   slots s = two();
   CHECK(sorted(s.add_as_responder(made(3, low, 200s))).empty());
-  CHECK(sorted(s.add_as_initiator(made(4, high, 201s))) == ids{1});
+  CHECK(sorted(s.add_as_initiator(made(4, high, 201s), none)) == ids{1});
   CHECK(of(s) == places{2, 4, 3});
 }
 
 TEST_CASE("slots: as initiator with a current that beats it, it becomes previous") {
   slots s = two();
-  CHECK(sorted(s.add_as_initiator(made(3, high, 101s))) == ids{1});
+  CHECK(sorted(s.add_as_initiator(made(3, high, 101s), none)) == ids{1});
   CHECK(of(s) == places{3, 2, 0});
 }
 
@@ -115,7 +128,7 @@ TEST_CASE("slots: beats needs less than 5 s, the smaller key, and the same boot 
     CAPTURE(r.apart.count());
     CAPTURE(r.current);
     slots s;
-    static_cast<void>(s.add_as_initiator(made(1, r.current, 100s)));
+    static_cast<void>(s.add_as_initiator(made(1, r.current, 100s), none));
     static_cast<void>(s.add_as_responder(made(2, r.next, 100s + r.apart, r.boot_id)));
     static_cast<void>(s.confirm_next());
     CHECK(s.current()->id.value == (r.beats ? 1 : 2));
@@ -131,7 +144,7 @@ TEST_CASE("slots: a confirmed session with another boot drops those of the old o
 
   slots t = two();
   CHECK(sorted(t.add_as_responder(made(3, low, 200s))).empty());
-  CHECK(sorted(t.add_as_initiator(made(4, high, 201s, 9))) == ids{1, 2, 3});
+  CHECK(sorted(t.add_as_initiator(made(4, high, 201s, 9), none)) == ids{1, 2, 3});
   CHECK(of(t) == places{0, 4, 0});
 }
 

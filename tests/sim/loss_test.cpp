@@ -2,11 +2,10 @@
 // loss_test.cpp - random weather: loss up to half, delay up to 2 s, reordering, repetition, restarts. Then it clears
 // up.
 //
-// Promised: no frame twice, ever. When loss ends, a session that both can use within the longest back-off step (15 s)
-// and two round trips. From then on both send under different sessions for at most 10 s, and no frame is lost but those
-// that were under way when a slot was needed for a newer session. The window of 5 s in `beats` is measured on each
-// side's own clock, whose readings differ by up to a round trip: so where a round trip takes seconds two nodes may,
-// rarely, judge differently and part until the next rekey. That harms no frame, and is counted here.
+// Promised: no frame twice, ever. When loss ends, a session that both can use within 15 s. From then on both send under
+// different sessions for at most 10 s, and no frame is lost but those that were under way when a slot was needed for a
+// newer session. (The window of 5 s in `beats` is measured on each side's own clock, whose readings differ by up to a
+// round trip: where that takes seconds two nodes may, rarely, judge differently, and a third handshake settles it.)
 #include "sim/network.hpp"
 
 #include <doctest/doctest.h>
@@ -71,7 +70,6 @@ TEST_CASE("after any weather there is one common session in time, and never a fr
   duration worst{};
   duration worst_split{};
   std::size_t worst_lost = 0;
-  std::size_t splits = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     weather w = make(seed);
     network& net = w.net;
@@ -92,7 +90,7 @@ TEST_CASE("after any weather there is one common session in time, and never a fr
       }
       return condition();
     };
-    REQUIRE(until([&] { return net.usable(0, 1); }, 15s + 2 * rtt));
+    REQUIRE(until([&] { return net.usable(0, 1); }, 15s));
     worst = std::max(worst, net.now() - cleared);
     net.run_for(2 * rtt);
 
@@ -115,15 +113,10 @@ TEST_CASE("after any weather there is one common session in time, and never a fr
     }
     CHECK(lost <= 2 * (1 + static_cast<std::size_t>(rtt / w.gap)));
     worst_lost = std::max(worst_lost, lost);
-    if (split > 10s) ++splits;
-    if (rtt <= 500ms) CHECK(split <= 10s);
-    // Past settle_after, a live retry and the handshake itself it is over.
-    CHECK(split <= 20s + 2 * rtt);
+    CHECK(split <= 10s);
     REQUIRE(net.faults().empty());
   }
-  CHECK(splits <= seeds / 1000);
   using seconds = std::chrono::duration<double>;
   MESSAGE(seeds << " seeds; usable " << seconds(worst).count() << " s after loss at the latest, apart "
-                << seconds(worst_split).count() << " s at most (" << splits << " times more than 10 s), " << worst_lost
-                << " frames lost at most");
+                << seconds(worst_split).count() << " s at most, " << worst_lost << " frames lost at most");
 }

@@ -42,7 +42,7 @@ class lane {
  public:
   static constexpr std::chrono::seconds passive_keepalive{10};
   static constexpr std::chrono::seconds dead_peer{15};
-  static constexpr std::chrono::seconds settle_after{10};
+  static constexpr std::chrono::seconds settle_after{5};
   static constexpr std::chrono::seconds encapsulated_pace{10};  // between reports of our own datagrams from the TAP
   static constexpr std::chrono::milliseconds ping_stagger{1};   // between peers that data begins to flow to at once
   // Of what a peer may have us forget: to learn anew costs floods.
@@ -51,6 +51,7 @@ class lane {
   // What the data plane knows of a peer. Stamps are none when there is nothing they could say.
   struct link {
     session_id sending;              // current session; 0: none
+    session_id heard;                // under which the peer's last datagram came
     std::optional<endpoint> remote;  // where datagrams go
     candidates elsewhere;            // where handshakes go, too
     std::optional<time_point> last_sent;

@@ -39,7 +39,9 @@ struct peer {
     std::array<std::uint8_t, 16> mac1;  // of the datagram: what a cookie reply answers
   };
   static constexpr std::size_t max_addresses = candidates::most + 1;  // and where it was last
-  std::vector<pending> under_way;  // to one address each, at most max_addresses, in the order of their stamps
+  // In the order of their stamps, at most as many as there are addresses. The last one to each address may make a
+  // session; the others may only tell how long an answer takes.
+  std::vector<pending> under_way;
 
   // What the peer wants to see while it is under load: the one for `to`. A cookie is made for the address that we have
   // there, and on the way to another of the peer's it may be another.

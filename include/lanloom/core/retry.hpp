@@ -21,6 +21,7 @@ class retry {
   static constexpr std::chrono::seconds live_step{5};
   static constexpr std::chrono::milliseconds live_jitter{333};
   static constexpr std::chrono::seconds again_at_once{5};  // a new reason does not wait for a longer step
+  static constexpr double late_margin = 1.25;              // times what a late answer took
   static constexpr std::chrono::seconds give_up_after{90};
 
   // The first initiation of this peer: at `when`.
@@ -29,6 +30,9 @@ class retry {
   void ask(time_point now, bool live) noexcept;
   // The last one may have failed for a reason that is gone: no later than `when`, if any is due at all.
   void hurry(time_point when) noexcept;
+  // An answer came that long after its initiation, when a newer one had already left. Where the way is that long, the
+  // next attempts leave time for their answers.
+  void late(duration took) noexcept;
   // An initiation left, the last of its attempt. `random` in [0, 1).
   void sent(time_point now, bool live, double random) noexcept;
   // An initiation left, and more of the same attempt follow, to other addresses: the next after `gap`.
@@ -48,6 +52,7 @@ class retry {
   std::optional<time_point> sent_;
   time_point began_{};  // the attempt
   time_point asked_{};
+  duration least_{};  // to the next attempt: what an answer takes
   unsigned unanswered_ = 0;
   unsigned turn_ = 0;
 };
