@@ -217,15 +217,16 @@ drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now
   const addressed source{under->who().peer, under->who().local, data.counter, from};
   link& l = links_[source.peer.value];
   l.last_received = now;
-  l.heard = source.session;
   l.unanswered_since.reset();
   if (!under->confirmed()) {
     if (report({event::kind::confirmed, source.peer, source.session, from, 0, {}})) under->confirm();
-  } else if (const session* ours = find(l.sending);
-             l.settles && ours != nullptr && source.session != l.sending && ours->age(now) >= settle_after) {
-    // The other end still sends under another session long after ours began: two handshakes crossed so that each end
-    // prefers its own. A third, begun by one end only, settles it.
-    want(source.peer);
+  } else if (newest) {
+    // Where the other end still sends under another session long after ours began, two handshakes crossed so that each
+    // end prefers its own. A third, begun by one end only, settles it.
+    const session* ours = source.session == l.sending ? nullptr : find(l.sending);
+    const bool apart = ours != nullptr && ours->age(now) >= settle_after;
+    l.theirs = apart ? source.session : session_id{};
+    if (apart && l.settles) want(source.peer);
   }
   if (newest && l.remote == from) l.remote->own = from.own;
   if (newest && l.remote && *l.remote != from && (!l.probed || now - *l.probed >= std::chrono::seconds{1})) {

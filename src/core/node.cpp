@@ -219,23 +219,24 @@ drop node::on_response(const waiting& message, time_point now, outbox& out) {
   if (keys && current && current->boot_id != keys->boot_id && current->born > answered->sent) {
     refused = drop::stale_handshake;
   }
-  // We asked again at this address since, so the peer forgets what it gave here. But now we know what an answer takes.
-  const auto again = [&](const peer::pending& one) { return one.sent > answered->sent && one.to == answered->to; };
-  if (refused == drop::none && std::any_of(p.under_way.begin(), p.under_way.end(), again)) {
+  // We asked again at this address since: what the peer gave here it will have forgotten when that arrives. But now we
+  // know what an answer takes.
+  const auto newer = p.under_way.begin() + (answered - p.under_way.data()) + 1;
+  const auto again = [&](const peer::pending& one) { return one.to == answered->to; };
+  if (refused == drop::none && std::any_of(newer, p.under_way.end(), again)) {
     p.attempts.late(now - answered->sent);
     refused = drop::unexpected_handshake;
   }
   if (refused != drop::none) {
     if (answered->handshake.spent()) {
       lane_.release(index);
-      p.under_way.erase(p.under_way.begin() + (answered - p.under_way.data()));
+      p.under_way.erase(newer - 1);
     }
     return refused;
   }
   const endpoint asked = answered->to;
   // The peer forgot what older ones gave when it answered this one. A newer one may have reached it after this, and
   // then its session is the one that both have.
-  const auto newer = p.under_way.begin() + (answered - p.under_way.data()) + 1;
   for (auto one = p.under_way.begin(); one != newer - 1; ++one) lane_.release(one->handshake.index());
   p.under_way.erase(p.under_way.begin(), newer);
   install(id, index, true, std::move(*keys), now);
@@ -263,7 +264,7 @@ void node::install(peer_id id, session_id index, bool initiator, agreement&& key
   lane_.install(std::make_unique<session>(session::identity{id, index, keys.remote_index, initiator, keys.lan_mtu, now},
                                           std::move(keys.send), std::move(keys.receive)));
   const slots::entry made{index, initiator ? self_.keys.public_half : p.config.key, keys.boot_id, now};
-  retire(id, initiator ? p.sessions.add_as_initiator(made, lane_.of(id).heard) : p.sessions.add_as_responder(made));
+  retire(id, initiator ? p.sessions.add_as_initiator(made, lane_.of(id).theirs) : p.sessions.add_as_responder(made));
 }
 
 void node::retire(peer_id id, const slots::retired& ids) noexcept {
@@ -441,7 +442,7 @@ void node::send_initiation(peer_id id, instant at, outbox& out) {
   } else {
     p.attempts.sent_one(at.now, candidates::stagger);
   }
-  if (p.under_way.size() == peer::max_addresses) give_up(p, p.under_way.begin());
+  if (p.under_way.size() == peer::most_under_way) give_up(p, p.under_way.begin());
 
   const bytes_span room = out.room(wire::initiation_size);
   if (room.empty()) return lane_.drops().count(drop::outbox_full);

@@ -22,7 +22,7 @@ void retry::ask(time_point now, bool live) noexcept {
   if (!due_) {
     const duration gap = live ? duration(live_step) : duration(steps.front());
     due_ = sent_ ? std::max(now, *sent_ + gap) : now;
-  } else if (sent_ && now - *sent_ >= std::max(duration(again_at_once), least_)) {
+  } else if (sent_ && now - *sent_ >= again_at_once) {
     due_ = std::min(*due_, now);
   }
 }
@@ -32,8 +32,9 @@ void retry::hurry(time_point when) noexcept {
 }
 
 void retry::late(duration took) noexcept {
-  least_ = std::max(least_, std::min(scaled(took, late_margin), duration(steps.back())));
-  if (due_ && sent_ && turn_ == 0) due_ = std::max(*due_, *sent_ + least_);
+  if (!due_) return;
+  least_ = std::max(least_, std::min(scaled(took, late_margin), duration(again_at_once)));
+  if (sent_ && turn_ == 0) due_ = std::max(*due_, *sent_ + least_);
 }
 
 void retry::sent(time_point now, bool live, double random) noexcept {
@@ -45,7 +46,7 @@ void retry::sent(time_point now, bool live, double random) noexcept {
     const duration step = steps[std::min<std::size_t>(unanswered_, steps.size() - 1)];
     // A host that slept in the middle of the attempt does not begin the next one at once.
     const time_point latest = std::max(began_ + steps.back(), now + steps.front());
-    due_ = std::max(std::min(now + step - scaled(step, random / 4), latest), now + least_);
+    due_ = std::min(now + std::max(step - scaled(step, random / 4), least_), latest);
   }
   ++unanswered_;
   turn_ = 0;

@@ -20,7 +20,7 @@ slots::retired slots::add_as_responder(const entry& made) noexcept {
   return out;
 }
 
-slots::retired slots::add_as_initiator(const entry& made, session_id heard) noexcept {
+slots::retired slots::add_as_initiator(const entry& made, session_id theirs) noexcept {
   retired out;
   if (beats(current_, made)) {
     out.add(std::exchange(previous_, made));
@@ -32,7 +32,7 @@ slots::retired slots::add_as_initiator(const entry& made, session_id heard) noex
     out.add(current_);
     previous_ = std::exchange(next_, std::nullopt);
     current_ = made;
-  } else if (previous_ && previous_->id == heard) {
+  } else if (previous_ && previous_->id == theirs) {
     out.add(std::exchange(current_, made));
   } else {
     out.add(std::exchange(previous_, current_));

@@ -392,6 +392,41 @@ TEST_CASE("lane: addresses are learned per VLAN") {
   CHECK_FALSE(p.b.l.table().lookup(mac_a, 0, begun));
 }
 
+TEST_CASE("lane: two ends that send under different sessions have parted when ours is 5 s old, and one of them asks") {
+  for (const bool settles : {true, false}) {
+    CAPTURE(settles);
+    lane_pair p;
+    p.b.l.set_settles({}, settles);
+    p.a.send(frame_of(broadcast, mac_a));
+    p.pass();  // confirms
+    const session_id old = p.b.id;
+    p.b.id = p.b.l.reserve({}, p.b.source);
+    lane_pair::install(p.b, p.a.id, false, 1, 2);
+
+    const auto hears = [&](std::vector<bytes> datagrams, duration age) {
+      p.b.l.clear_events();
+      for (bytes& d : datagrams) p.b.arrive(std::move(d), p.a.at, begun + age);
+      return p.b.events(kind::wanted) > 0;
+    };
+    const auto one = [&] {
+      p.a.send(frame_of(broadcast, mac_a));
+      return p.a.datagrams();
+    };
+    CHECK_FALSE(hears(one(), lane::settle_after - 1ns));
+    CHECK_FALSE(p.b.l.of({}).theirs);
+    const auto delayed = one();
+    CHECK(hears(one(), lane::settle_after) == settles);
+    CHECK(p.b.l.of({}).theirs == old);
+    // Together again; what was sent before and comes now says nothing.
+    p.b.l.set_sending({}, old);
+    CHECK_FALSE(hears(one(), 6s));
+    CHECK_FALSE(p.b.l.of({}).theirs);
+    p.b.l.set_sending({}, p.b.id);
+    CHECK_FALSE(hears(delayed, 6s));
+    CHECK_FALSE(p.b.l.of({}).theirs);
+  }
+}
+
 TEST_CASE("lane: who has sealed much asks for new keys, either side, and at the limit nothing goes any more") {
   for (const bool initiator : {true, false}) {
     CAPTURE(initiator);

@@ -79,30 +79,38 @@ TEST_CASE("retry: stopped and asked again right away, it keeps a step's distance
 
 TEST_CASE("retry: a late answer leaves time for the next one, until a session is made") {
   retry r;
+  r.late(4s);  // nobody asks
   r.ask(start, false);
   r.sent(start, false, 0);
+  CHECK(*r.due() == start + 250ms);
   r.sent(start + 250ms, false, 0);
-  r.late(4s);
-  CHECK(*r.due() == start + 5250ms);
-  // A step that is longer is not shortened, a jitter that shortens one does not go below it.
-  r.sent(start + 5250ms, false, 1);
-  CHECK(*r.due() == start + 10250ms);
-  for (int k = 0; k < 4; ++k) r.sent(start + 20s, false, 0);
-  CHECK(*r.due() == start + 30s);
-  // Nor does a new reason, where the answer takes longer than a reason waits otherwise.
-  r.late(8s);
-  r.ask(start + 29s, false);
-  CHECK(*r.due() == start + 30s);
-  r.ask(start + 30s, false);
-  CHECK(*r.due() == start + 30s);
-  // A short one does not take it back, and the longest is a step of 15 s.
-  r.late(1s);
-  r.late(20s);
-  CHECK(*r.due() == start + 35s);
+  r.late(3s);
+  CHECK(*r.due() == start + 4s);
+  r.late(1s);  // a short one does not take it back
+  CHECK(*r.due() == start + 4s);
+  // Jitter does not go below it, and a step that is longer is not shortened.
+  r.sent(start + 4s, false, 1);
+  CHECK(*r.due() == start + 7750ms);
+  for (int k = 0; k < 4; ++k) r.sent(start + 10s, false, 0);
+  CHECK(*r.due() == start + 20s);
   r.stop();
   r.ask(start + 40s, false);
   r.sent(start + 40s, false, 0);
   CHECK(*r.due() == start + 40250ms);
+}
+
+TEST_CASE("retry: no answer is so late that the next attempt waits for longer than 5 s, and a new reason is heard") {
+  retry r;
+  r.begin(start);
+  for (int k = 0; k < 8; ++k) r.sent_one(start, 250ms);
+  r.late(20s);
+  CHECK(*r.due() == start + 250ms);  // an attempt under way goes on
+  r.sent(start, false, 0);
+  CHECK(*r.due() == start + 5s);
+  for (int k = 0; k < 8; ++k) r.sent(start, false, 0);
+  CHECK(*r.due() == start + 15s);
+  r.ask(start + 5s, false);
+  CHECK(*r.due() == start + 5s);
 }
 
 TEST_CASE("retry: gives up 90 s after it was last asked") {

@@ -69,10 +69,10 @@ TEST_CASE("slots: as initiator without next, current becomes previous") {
 }
 
 TEST_CASE("slots: as initiator without next, a previous that the peer still sends under stays") {
-  for (const std::uint32_t heard : {1U, 2U, 3U, 9U}) {
+  for (const std::uint32_t theirs : {1U, 2U, 3U, 9U}) {
     slots s = two();
-    CHECK(sorted(s.add_as_initiator(made(3, low, 200s), session_id{heard})) == ids{heard == 1 ? 2U : 1U});
-    CHECK(of(s) == places{heard == 1 ? 1U : 2U, 3, 0});
+    CHECK(sorted(s.add_as_initiator(made(3, low, 200s), session_id{theirs})) == ids{theirs == 1 ? 2U : 1U});
+    CHECK(of(s) == places{theirs == 1 ? 1U : 2U, 3, 0});
   }
   slots s = two();
   CHECK(sorted(s.add_as_initiator(made(3, low, 200s, 9), session_id{1})) == ids{1, 2});  // of a boot that is over

@@ -6,6 +6,7 @@
 // different sessions for at most 10 s, and no frame is lost but those that were under way when a slot was needed for a
 // newer session. (The window of 5 s in `beats` is measured on each side's own clock, whose readings differ by up to a
 // round trip: where that takes seconds two nodes may, rarely, judge differently, and a third handshake settles it.)
+// The two times hold for this weather, in which frames come that ask for a session and that show whose they are.
 #include "sim/network.hpp"
 
 #include <doctest/doctest.h>

@@ -29,7 +29,7 @@ enum class [[nodiscard]] drop : std::uint8_t {
   unknown_peer,          // a handshake by a key that is not in our configuration
   stale_handshake,       // time stamp not newer than the last one, or less than 20 ms after it
   no_common_suite,       // peer offers no cipher that we allow
-  unexpected_handshake,  // a response or cookie reply to nothing we sent, or that we sent anew since
+  unexpected_handshake,  // a response or cookie reply to nothing we sent, a response to what we sent anew
   // records from a peer
   bad_record,          // kind, length or field of a record is wrong
   unknown_control,     // control record of a type we do not know

@@ -51,7 +51,7 @@ class lane {
   // What the data plane knows of a peer. Stamps are none when there is nothing they could say.
   struct link {
     session_id sending;              // current session; 0: none
-    session_id heard;                // under which the peer's last datagram came
+    session_id theirs;               // under which the peer sends, where that is another long after `sending` began
     std::optional<endpoint> remote;  // where datagrams go
     candidates elsewhere;            // where handshakes go, too
     std::optional<time_point> last_sent;

@@ -39,8 +39,9 @@ struct peer {
     std::array<std::uint8_t, 16> mac1;  // of the datagram: what a cookie reply answers
   };
   static constexpr std::size_t max_addresses = candidates::most + 1;  // and where it was last
-  // In the order of their stamps, at most as many as there are addresses. The last one to each address may make a
-  // session; the others may only tell how long an answer takes.
+  static constexpr std::size_t most_under_way = max_addresses;        // an attempt at every address
+  // In the order of their stamps. The last one to each address may make a session; the others may only tell how long an
+  // answer takes.
   std::vector<pending> under_way;
 
   // What the peer wants to see while it is under load: the one for `to`. A cookie is made for the address that we have

@@ -30,8 +30,8 @@ class retry {
   void ask(time_point now, bool live) noexcept;
   // The last one may have failed for a reason that is gone: no later than `when`, if any is due at all.
   void hurry(time_point when) noexcept;
-  // An answer came that long after its initiation, when a newer one had already left. Where the way is that long, the
-  // next attempts leave time for their answers.
+  // An answer came that long after its initiation, when a newer one had already left. Until there is a session, the
+  // steps leave time for such an answer, as far as a new reason to ask leaves it.
   void late(duration took) noexcept;
   // An initiation left, the last of its attempt. `random` in [0, 1).
   void sent(time_point now, bool live, double random) noexcept;

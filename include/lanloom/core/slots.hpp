@@ -42,9 +42,9 @@ class slots {
 
   // A handshake that we answered; not yet confirmed.
   [[nodiscard]] retired add_as_responder(const entry& made) noexcept;
-  // A handshake that we began is complete; its session is confirmed. `heard`: under which the peer was heard last, if
-  // it was; it may go on with that until it hears from us.
-  [[nodiscard]] retired add_as_initiator(const entry& made, session_id heard) noexcept;
+  // A handshake that we began is complete; its session is confirmed. `theirs`: the session that the peer sends under,
+  // if it is not ours; it may go on so until it hears from us.
+  [[nodiscard]] retired add_as_initiator(const entry& made, session_id theirs) noexcept;
   // The first authenticated datagram came under next.
   [[nodiscard]] retired confirm_next() noexcept;
   // Drops what is `max_age` old or more.
