@@ -315,12 +315,13 @@ host_after() {
 
 # Those of os and app make namespaces and interfaces, so they keep root; the others do without.
 unit_tests() {  # unit_tests PRESET SUFFIX MODULE...
-  local preset=$1 suffix=$2 module
+  local preset=$1 suffix=$2 module rounds=()
   shift 2
+  if [ "$preset" != release ]; then rounds=(env -u LANLOOM_LONG); fi  # the long runs once: elsewhere they take days
   for module in "$@"; do
     case $module in
-      os | app) unit doctest "test_$module$suffix" "build/$preset/tests/test_$module" ;;
-      *) unit doctest "test_$module$suffix" "build/$preset/tests/test_$module" "${as_user[@]}" ;;
+      os | app) unit doctest "test_$module$suffix" "build/$preset/tests/test_$module" "${rounds[@]}" ;;
+      *) unit doctest "test_$module$suffix" "build/$preset/tests/test_$module" "${as_user[@]}" "${rounds[@]}" ;;
     esac
   done
 }
@@ -368,6 +369,7 @@ for test in tests/netns/*_test.sh; do
   test=$(basename "$test" _test.sh)
   if [[ $measuring == *" $test "* ]]; then unit namespace_test "$test" && settle; fi
 done
+if [ "$long" = yes ] && [ "$(id -u)" -eq 0 ]; then unit single restart_100 1800 bash bench/restart.sh 100; fi
 part "network namespaces, release"
 for test in tests/netns/*_test.sh; do
   test=$(basename "$test" _test.sh)

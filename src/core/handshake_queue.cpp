@@ -26,10 +26,17 @@ const handshake_queue::waiting& handshake_queue::ring::pop() noexcept {
   return one;
 }
 
-bool handshake_queue::ring::holds(const endpoint& from, std::uint8_t type) const noexcept {
+bool handshake_queue::ring::holds(const endpoint& from) const noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (all[(first + i) % all.size()].from == from) return true;
+  }
+  return false;
+}
+
+bool handshake_queue::ring::holds_response(std::uint32_t index, bool asked) const noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     const waiting& one = all[(first + i) % all.size()];
-    if (one.from == from && one.bytes[0] == type) return true;
+    if (one.proven == asked && wire::parse_response(one.view()).receiver_index == index) return true;
   }
   return false;
 }

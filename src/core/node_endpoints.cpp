@@ -22,7 +22,7 @@ void node::set_candidates(peer_id id, const candidates& found, time_point now) {
   const auto& remote = lane_.of(id).remote;
   const bool first = !remote;
   // Where it has been is tried on; where it was only looked for is not.
-  if (first || (!p.handshaken && !found.has(*remote))) lane_.set_remote(id, found.all().front());
+  if (first || (!p.proven && !found.has(*remote))) lane_.set_remote(id, found.all().front());
   const bool persistent = p.config.keepalive > std::chrono::seconds{0};
   if (!lane_.can_send(id, now) && (first || persistent || p.attempts.active())) p.attempts.begin(now);
   refresh(id, now);

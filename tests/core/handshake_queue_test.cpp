@@ -3,26 +3,32 @@
 
 #include <doctest/doctest.h>
 
+#include <vector>
+
 using namespace lanloom;
 using namespace lanloom::core;
 
 namespace {
+using bytes = std::vector<std::uint8_t>;
 endpoint at(std::uint16_t port) { return endpoint::v4({192, 0, 2, 1}, port); }
-const std::array<std::uint8_t, 2> first_message{1, 1};
-const std::array<std::uint8_t, 2> second_message{2, 1};
+const std::array<std::uint8_t, 2> an_initiation{1, 1};
+bytes response_to(std::uint32_t index) {
+  bytes one(wire::response_size);
+  (void)wire::format_response(one, 1, index);
+  return one;
+}
 }  // namespace
 
-TEST_CASE("handshake queue: a flood leaves the kept places free, and both kinds are served in turn") {
+TEST_CASE("handshake queue: a flood leaves the kept places free, and all kinds are served in turn") {
   handshake_queue q;
-  for (std::size_t k = 0; k < handshake_queue::common_places; ++k) CHECK(q.push(at(1), first_message));
-  CHECK_FALSE(q.push(at(1), first_message));
-  CHECK(q.push_kept(at(2), first_message));
-  CHECK_FALSE(q.push_kept(at(2), first_message));  // one of each kind from each source
-  CHECK(q.push_kept(at(2), second_message));
-  CHECK(q.push_kept(at(3), first_message));
+  for (std::size_t k = 0; k < handshake_queue::common_places; ++k) CHECK(q.push(at(1), an_initiation));
+  CHECK_FALSE(q.push(at(1), an_initiation));
+  CHECK(q.push_kept(at(2), an_initiation));
+  CHECK_FALSE(q.push_kept(at(2), an_initiation));  // one from each source
+  CHECK(q.push_kept(at(3), an_initiation));
+  CHECK(q.push_response(at(2), true, response_to(7)));
   CHECK(q.size() == handshake_queue::common_places + 3);
   CHECK(q.pop().from == at(2));
-  CHECK(q.pop().from == at(1));
   CHECK(q.pop().bytes[0] == 2);
   CHECK(q.pop().from == at(1));
   CHECK(q.pop().from == at(3));
@@ -31,27 +37,40 @@ TEST_CASE("handshake queue: a flood leaves the kept places free, and both kinds 
 
 TEST_CASE("handshake queue: the kept places are bounded, too") {
   handshake_queue q;
-  for (std::uint16_t k = 0; k < handshake_queue::kept_places; ++k) CHECK(q.push_kept(at(k), first_message));
-  CHECK_FALSE(q.push_kept(at(100), first_message));
+  for (std::uint16_t k = 0; k < handshake_queue::kept_places; ++k) CHECK(q.push_kept(at(k), an_initiation));
+  CHECK_FALSE(q.push_kept(at(100), an_initiation));
   CHECK(q.pop().from == at(0));
-  CHECK(q.push_kept(at(100), first_message));
+  CHECK(q.push_kept(at(100), an_initiation));
+}
+
+TEST_CASE("handshake queue: of responses to one initiation wait one from where it went and one from elsewhere") {
+  handshake_queue q;
+  for (std::uint16_t k = 0; k < 100; ++k) CHECK(q.push_response(at(k), false, response_to(7)) == (k == 0));
+  CHECK(q.push_response(at(500), true, response_to(7)));
+  CHECK_FALSE(q.push_response(at(500), true, response_to(7)));
+  CHECK(q.size() == 2);
+  std::uint32_t index = 8;
+  while (q.push_response(at(1), false, response_to(index))) ++index;
+  CHECK(q.size() == handshake_queue::response_places);
+  CHECK(q.push_kept(at(2), an_initiation));
+  CHECK(q.push(at(3), an_initiation));
 }
 
 TEST_CASE("handshake queue: a source that has proved itself waits once, whatever its ports, an IPv6 /64 likewise") {
   handshake_queue q;
-  CHECK(q.push(at(1), first_message));  // not proven: anybody may have sent it in that name
-  CHECK(q.push_proven(at(1), first_message));
-  CHECK_FALSE(q.push_proven(at(2), first_message));
+  CHECK(q.push(at(1), an_initiation));  // not proven: anybody may have sent it in that name
+  CHECK(q.push_proven(at(1), an_initiation));
+  CHECK_FALSE(q.push_proven(at(2), an_initiation));
   endpoint six;
   six.address = {0x20, 0x01, 0x0d, 0xb8};
   six.port = 1;
-  CHECK(q.push_proven(six, first_message));
+  CHECK(q.push_proven(six, an_initiation));
   six.address[15] = 1;
-  CHECK_FALSE(q.push_proven(six, first_message));
+  CHECK_FALSE(q.push_proven(six, an_initiation));
   six.address[7] = 1;
-  CHECK(q.push_proven(six, first_message));
+  CHECK(q.push_proven(six, an_initiation));
   (void)q.pop();
-  CHECK_FALSE(q.push_proven(at(2), first_message));
+  CHECK_FALSE(q.push_proven(at(2), an_initiation));
   (void)q.pop();
-  CHECK(q.push_proven(at(2), first_message));
+  CHECK(q.push_proven(at(2), an_initiation));
 }

@@ -900,6 +900,24 @@ TEST_CASE("node: the state is to be saved before a stamp leaves that it does not
   CHECK(c.a.n->keep_due() == at.now + node::keep_pace);
 }
 
+TEST_CASE("node: where a peer was before the restart is called beside what its name gives, until one answers") {
+  couple c;
+  c.establish();
+  c.b.n = again(false, c.b.n->state());
+  const auto lost = calls(c.b, 0s);
+  REQUIRE(lost.size() == 1);
+  CHECK(lost[0].to == at_a);
+  const endpoint named = endpoint::v4({192, 0, 2, 77}, 4780);
+  c.b.n->set_candidates({}, named, after(100ms).now);
+  CHECK(c.b.status(after(100ms)).remote == at_a);
+  const auto sent = calls(c.b, 2s);
+  const auto to = [&](const endpoint& where) {
+    return std::count_if(sent.begin(), sent.end(), [&](const call& one) { return one.to == where; });
+  };
+  CHECK(to(at_a) >= 1);
+  CHECK(to(named) >= 1);
+}
+
 TEST_CASE("node: where a peer was is known after a restart, and who is no longer a peer is forgotten") {
   couple c;
   c.establish();

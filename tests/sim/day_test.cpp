@@ -73,7 +73,7 @@ class day {
     net_.link.loss = 0;
     net_.link.duplicates = 0;
     const time_point cleared = net_.now();
-    const time_point latest = cleared + 15s + 2 * round_trip();
+    const time_point latest = cleared + 15s;
     while (!net_.usable(0, 1) && net_.now() < latest) {
       net_.flood(0);
       net_.flood(1);
