@@ -34,6 +34,7 @@ struct entry {
 constexpr std::array checks{
     entry{"tun-device", subject::host, check_tun},
     entry{"capabilities", subject::host, check_capabilities},
+    entry{"node-user", subject::host, check_node_user},
     entry{"nft", subject::host, check_nft},
     entry{"kernel", subject::host, check_offloads},
     entry{"cipher", subject::host, check_cipher},

@@ -15,6 +15,7 @@
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
 #include <lanloom/app/doctor.hpp>
+#include <lanloom/app/doctor_checks.hpp>
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/instance_directory.hpp>
 #include <lanloom/app/keeper.hpp>
@@ -494,6 +495,9 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
     spdlog::warn(
         "memory cannot be locked, so keys may reach swap; raise the limit: LimitMEMLOCK=infinity in the unit, or "
         "ulimit -l unlimited");
+  }
+  if (const auto f = judge_node_user(os::find_identity()); f.result == finding::verdict::warn) {
+    spdlog::warn("{}; cure: {}", f.what, f.cure);
   }
   os::offload_probe probe;  // before there are keys in this memory; it has until the node is started
   key_material keys = load_keys(c);

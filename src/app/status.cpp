@@ -48,7 +48,9 @@ json hint_for(const core::peer_status& p, const node_setup& setup) {
          " handshakes: check that lanloom runs there, that UDP to that address and port passes the firewalls, and "
          "there "
          "in `lanloom status` the drops: bad_mac1 says that its public key, the network name or the network secret "
-         "differ, unknown_peer that it does not list our public key, bad_handshake that the preshared keys differ";
+         "differ, unknown_peer that it does not list our public key, bad_handshake that the preshared keys differ, "
+         "stale_handshake that our clock was set back or our state lost, no_common_suite that [node] cipher here and "
+         "there have none in common";
 }
 
 json peer_json(const core::peer_status& p, const node_setup& setup) {

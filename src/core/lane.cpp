@@ -58,13 +58,15 @@ void lane::end_drain(time_point now, outbox& out) noexcept {
 }
 
 drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
+  // It may complete a checksum, and whoever sent the frame says where that lies: what looks at the frame comes behind.
+  outgoing parsed;
+  const drop refused = parse_outgoing(frame, max_frame_, parsed);
   const auto header = wire::parse_ethernet(frame.bytes);
   if (!header) return drop::short_frame;
   if (const auto end = guard_stops_leaving(frame.bytes, now)) return *end;
   if (const auto to = own_datagrams_.destination(frame.bytes); to && is_to_peer(*to, now))
     return drop::self_encapsulated;
-  outgoing parsed;
-  if (const drop refused = parse_outgoing(frame, max_frame_, parsed); refused != drop::none) return refused;
+  if (refused != drop::none) return refused;
   if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
   fdb_.learn(header->source, header->vlan, local_port, now);
 

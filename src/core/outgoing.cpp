@@ -48,6 +48,7 @@ drop parse_outgoing(const super_frame& frame, std::size_t max_frame, outgoing& o
   out.packet = *found;
   if (!sums_where(frame.meta, *found)) wire::store_pseudo_sum(out.bytes, *found);
   out.meta.partial_checksum = true;
+  out.meta.ecn = frame.meta.ecn && found->is_tcp;
   out.meta.checksum_start = static_cast<std::uint16_t>(found->transport);
   out.meta.checksum_offset = static_cast<std::uint16_t>(found->checksum_offset());
   if (found->stated <= frame.meta.segment_size) {

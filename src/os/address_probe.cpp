@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <lanloom/base/bytes.hpp>
 #include <lanloom/os/address_probe.hpp>
 
 #include <arpa/inet.h>
@@ -69,27 +68,6 @@ frame solicitation(const mac_address& own, const ip_address& wanted) {
   return f;
 }
 
-// Who claims which address by this frame. A probe of somebody else for the same address is a claim, too.
-std::optional<address_claim> claim_in(bytes_view f) {
-  address_claim c;
-  const auto copy = [&](std::size_t at, std::size_t size) {
-    std::copy_n(f.begin() + static_cast<std::ptrdiff_t>(at), size, c.address.bytes.begin());
-  };
-  if (f.size() >= arp_size && f[12] == 0x08 && f[13] == 0x06) {
-    const bool nobody = std::all_of(f.begin() + 28, f.begin() + 32, [](auto b) { return b == 0; });
-    copy(nobody ? 38 : 28, 4);
-    std::copy_n(f.begin() + 22, 6, c.mac.begin());
-    return c;
-  }
-  const bool advertises = f.size() >= advertisement_size && f[12] == 0x86 && f[13] == 0xdd && f[20] == icmp6 &&
-                          f[21] == 255 && f[54] == neighbour_advertisement;
-  if (!advertises) return std::nullopt;
-  c.address.v6 = true;
-  copy(62, 16);
-  std::copy_n(f.begin() + 6, 6, c.mac.begin());
-  return c;
-}
-
 unique_fd open_socket(int link_index, std::uint16_t protocol) {
   unique_fd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) throw_errno("open a packet socket");
@@ -157,6 +135,26 @@ class probing {
   std::set<address_claim> claims_;
 };
 }  // namespace
+
+std::optional<address_claim> claim_in(bytes_view f) {
+  address_claim c;
+  const auto copy = [&](std::size_t at, std::size_t size) {
+    std::copy_n(f.begin() + static_cast<std::ptrdiff_t>(at), size, c.address.bytes.begin());
+  };
+  if (f.size() >= arp_size && f[12] == 0x08 && f[13] == 0x06) {
+    const bool nobody = std::all_of(f.begin() + 28, f.begin() + 32, [](auto b) { return b == 0; });
+    copy(nobody ? 38 : 28, 4);
+    std::copy_n(f.begin() + 22, 6, c.mac.begin());
+    return c;
+  }
+  const bool advertises = f.size() >= advertisement_size && f[12] == 0x86 && f[13] == 0xdd && f[20] == icmp6 &&
+                          f[21] == 255 && f[54] == neighbour_advertisement;
+  if (!advertises) return std::nullopt;
+  c.address.v6 = true;
+  copy(62, 16);
+  std::copy_n(f.begin() + 6, 6, c.mac.begin());
+  return c;
+}
 
 std::vector<address_claim> probe_addresses(int link_index, const mac_address& own,
                                            std::span<const ip_address> addresses, std::chrono::milliseconds patience) {

@@ -163,6 +163,15 @@ TEST_CASE("a firewall that a program did not tell of is unreadable, not somebody
   CHECK(read_firewall(no_nft, [](bool) { return false; }) == nullptr);
 }
 
+TEST_CASE("a node that runs as nobody is warned of") {
+  CHECK(judge_node_user({987, 987}).result == finding::verdict::pass);
+  const auto f = judge_node_user({});
+  CHECK(f.result == finding::verdict::warn);
+  CHECK(f.what.find("nobody") != std::string::npos);
+  CHECK(f.cure.starts_with("useradd --system "));
+  CHECK(verdict_of(look(), "node-user") == to_string(judge_node_user(os::find_identity()).result));
+}
+
 TEST_CASE("nft, cipher and clock are judged") {
   using verdict = finding::verdict;
   CHECK(judge_nft("nftables v1.0.6 (Lester Gooch #5)\n", true).result == verdict::pass);

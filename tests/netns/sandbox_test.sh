@@ -160,6 +160,32 @@ the_control_socket_is_for_root_and_its_group() {
 }
 case_of the_control_socket_is_for_root_and_its_group
 
+# As a host without a user `lanloom`, then as one that has it. The start speaks of what is not as it should be.
+warnings() { grep -c 'warn.*the node runs as nobody.*useradd --system .* lanloom' "$D/alpha.log" || true; }
+a_node_that_is_nobody_is_warned_of() {
+  local before
+  grep -v '^lanloom:' /etc/passwd >"$D/passwd"
+  alpha mount --bind "$D/passwd" /etc/passwd
+  stop alpha
+  before=$(warnings)
+  up alpha
+  same "warnings at the start" $((before + 1)) "$(warnings)"
+  same "user" "65534 65534 65534 65534" "$(field "$(node_of alpha)" Uid)"
+  alpha "$LANLOOM" doctor "$D/alpha.toml" >"$D/out" || true
+  grep -q '^WARN  node-user .*nobody' "$D/out"
+
+  echo 'lanloom:x:64987:64986::/nonexistent:/usr/sbin/nologin' >>"$D/passwd"
+  stop alpha
+  up alpha
+  same "warnings at the start" $((before + 1)) "$(warnings)"
+  same "user" "64987 64987 64987 64987" "$(field "$(node_of alpha)" Uid)"
+  same "group" "64986 64986 64986 64986" "$(field "$(node_of alpha)" Gid)"
+  alpha "$LANLOOM" doctor "$D/alpha.toml" >"$D/out" || true
+  grep -q '^PASS  node-user ' "$D/out"
+}
+case_of a_node_that_is_nobody_is_warned_of
+alpha umount /etc/passwd
+
 # ---- conf/examples/lanloom-hardened.conf ------------------------------------------------------------------------------
 
 hardened=$lab_root/conf/examples/lanloom-hardened.conf
@@ -219,22 +245,39 @@ public_key = $key
 endpoint = "192.168.50.5:4780"
 EOF
 }
+restricted=(setpriv --no-new-privs "--bounding-set=-all,$(capabilities_of "$hardened")")
 the_hardened_examples_capabilities_are_enough() {
   stop alpha
   alpha_is_as_the_hardened_example_wants_it
-  under=(setpriv --no-new-privs "--bounding-set=-all,$(capabilities_of "$hardened")")
+  under=("${restricted[@]}")
   up alpha
   established alpha beta
   eventually 20 reaches n3 10.5.0.1
   same "the keeper's capabilities" 00000000000011e0 "$(sed -n 's/^CapEff:\t//p' "/proc/$(keeper_of alpha)/status")"
-  stop alpha
 }
 case_of the_hardened_examples_capabilities_are_enough
 
+# Root with these rights, CAP_SYS_PTRACE not among them, may look into any other process that has no more.
+is_called() { [ "$(cat "/proc/$1/comm")" = "$2" ]; } # is_called PID NAME
+the_keeper_is_not_dumpable() {
+  local other denied=0
+  "${restricted[@]}" sleep 600 &
+  other=$!
+  eventually 10 is_called "$other" sleep
+  "${restricted[@]}" cat "/proc/$other/environ" >"$D/environ"
+  kill "$other"
+  [ -s "$D/environ" ] || fail "another process cannot be looked into: this test would not see it"
+  "${restricted[@]}" cat "/proc/$(keeper_of alpha)/environ" >"$D/environ" 2>"$D/denied.log" || denied=$?
+  same "status of cat" 1 "$denied"
+  grep -q 'Permission denied' "$D/denied.log"
+}
+case_of the_keeper_is_not_dumpable
+
 # The system calls of both processes from start to end, beside those that the example's filter lets pass.
 the_hardened_examples_filter_lets_all_pass() {
+  stop alpha
   alpha_is_as_the_hardened_example_wants_it
-  under=(strace -D -f -qq -o "$D/calls" setpriv --no-new-privs "--bounding-set=-all,$(capabilities_of "$hardened")")
+  under=(strace -D -f -qq -o "$D/calls" "${restricted[@]}")
   up alpha
   established alpha beta
   eventually 20 reaches n3 10.5.0.1

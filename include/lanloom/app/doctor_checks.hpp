@@ -16,6 +16,7 @@
 #include <lanloom/os/netlink.hpp>
 #include <lanloom/os/offload_probe.hpp>
 #include <lanloom/os/program.hpp>
+#include <lanloom/os/sandbox.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -94,11 +95,13 @@ using program_runner = std::function<std::optional<os::program_result>(
 // doctor_kernel.cpp
 [[nodiscard]] findings check_tun(examination& e);
 [[nodiscard]] findings check_capabilities(examination& e);
+[[nodiscard]] findings check_node_user(examination& e);
 [[nodiscard]] findings check_nft(examination& e);
 [[nodiscard]] findings check_offloads(examination& e);
 [[nodiscard]] findings check_cipher(examination& e);
 [[nodiscard]] findings check_clock(examination& e);
 [[nodiscard]] findings judge_offloads(const std::optional<os::kernel_offloads>& found);
+[[nodiscard]] finding judge_node_user(const os::sandbox_identity& identity);
 [[nodiscard]] finding judge_nft(const std::string& version, bool needed);  // empty: not installed
 [[nodiscard]] finding judge_cipher(cipher_choice choice, bool has_aes);
 [[nodiscard]] finding judge_clock(wall_time now);

@@ -7,11 +7,13 @@
 // Needs CAP_NET_RAW. Errors: std::system_error. Used by doctor, in the caller's network namespace.
 #pragma once
 
+#include <lanloom/base/bytes.hpp>
 #include <lanloom/base/ip_prefix.hpp>
 #include <lanloom/os/netlink.hpp>
 
 #include <chrono>
 #include <compare>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -25,6 +27,9 @@ struct address_claim {
   mac_address mac{};  // of who says so
   auto operator<=>(const address_claim&) const = default;
 };
+
+// Who claims which address by this frame. A probe of somebody else for the same address is a claim, too.
+[[nodiscard]] std::optional<address_claim> claim_in(bytes_view frame);
 
 // Who answers behind the link, which has the MAC `own`: each pair once, sorted.
 [[nodiscard]] std::vector<address_claim> probe_addresses(int link_index, const mac_address& own,

@@ -31,6 +31,8 @@ inline constexpr bool hardened_build = true;
 struct sandbox_identity {
   uid_t uid = 65534;
   gid_t gid = 65534;
+  // Other programs run as that user, too, and may signal what it runs.
+  [[nodiscard]] bool is_nobody() const noexcept { return uid == 65534; }
 };
 
 // The user `lanloom` with its group where the host has one that is not root, else 65534. Reads the user database:
