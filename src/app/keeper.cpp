@@ -15,7 +15,6 @@
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
 #include <lanloom/app/doctor.hpp>
-#include <lanloom/app/doctor_checks.hpp>
 #include <lanloom/app/host.hpp>
 #include <lanloom/app/instance_directory.hpp>
 #include <lanloom/app/keeper.hpp>
@@ -487,18 +486,7 @@ int up(const std::filesystem::path& file, verbosity asked, bool keep) {
   const config c = load_config(file, host_name());
   configure_log(c.log, asked, c.instance);
   std::signal(SIGPIPE, SIG_IGN);  // nobody may read our log any more, and the host still has to be undone
-  for (const auto right :
-       {capability::net_admin, capability::setuid, capability::setgid, capability::setpcap, capability::kill}) {
-    require(right, "`lanloom up`");
-  }
-  if (!os::protect_memory()) {
-    spdlog::warn(
-        "memory cannot be locked, so keys may reach swap; raise the limit: LimitMEMLOCK=infinity in the unit, or "
-        "ulimit -l unlimited");
-  }
-  if (const auto f = judge_node_user(os::find_identity()); f.result == finding::verdict::warn) {
-    spdlog::warn("{}; cure: {}", f.what, f.cure);
-  }
+  prepare_to_hold_keys();
   os::offload_probe probe;  // before there are keys in this memory; it has until the node is started
   key_material keys = load_keys(c);
   const plan p = make_plan(c, keys.own, read_facts(c));

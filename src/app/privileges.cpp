@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "privileges.hpp"
 
+#include <lanloom/app/doctor_checks.hpp>
 #include <lanloom/app/host.hpp>
+#include <lanloom/os/sandbox.hpp>
+
+#include <spdlog/spdlog.h>
 
 #include <fstream>
 
@@ -43,6 +47,20 @@ bool may(capability c) { return (effective_capabilities() >> static_cast<unsigne
 void require(capability c, const char* what_for) {
   if (may(c)) return;
   throw permission_error(std::string(what_for) + ": needs " + name_of(c) + "; run it as root");
+}
+
+void prepare_to_hold_keys() {
+  for (const auto right :
+       {capability::net_admin, capability::setuid, capability::setgid, capability::setpcap, capability::kill}) {
+    require(right, "`lanloom up`");
+  }
+  if (!os::protect_memory()) {
+    spdlog::warn(
+        "memory cannot be locked, so keys may reach swap; raise the limit: LimitMEMLOCK=infinity in the unit, or "
+        "ulimit -l unlimited");
+  }
+  const finding user = judge_node_user(os::find_identity());
+  if (user.result == finding::verdict::warn) spdlog::warn("{}; cure: {}", user.what, user.cure);
 }
 
 }  // namespace lanloom::app

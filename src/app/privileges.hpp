@@ -24,4 +24,8 @@ enum class capability : std::uint8_t {
 // `what_for` completes "...: needs CAP_NET_ADMIN; run it as root".
 void require(capability c, const char* what_for);
 
+// At the start of `lanloom up`: requires what it needs, protects this process's memory, and warns of what leaves keys or
+// the node open to others.
+void prepare_to_hold_keys();
+
 }  // namespace lanloom::app
