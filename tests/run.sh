@@ -12,7 +12,8 @@
 # A program that crashes, ends with a status its summary does not explain, or says nothing is a failed case of its name.
 #
 # `lanes` programs run at a time; what they say is printed and counted in the order of the
-# list at the end of this file. A test that measures runs alone. A program has 15 minutes, with --long two hours.
+# list at the end of this file. A test that measures runs alone; with --long one of these is bench/restart.sh with 100
+# rounds. A program has 15 minutes, with --long two hours.
 #
 # Everything but namespace tests, os and app runs as the user who called sudo. Logs are kept in build/test-logs.
 # shellcheck disable=SC2030,SC2031  # a unit counts for itself
@@ -369,7 +370,9 @@ for test in tests/netns/*_test.sh; do
   test=$(basename "$test" _test.sh)
   if [[ $measuring == *" $test "* ]]; then unit namespace_test "$test" && settle; fi
 done
-if [ "$long" = yes ] && [ "$(id -u)" -eq 0 ]; then unit single restart_100 1800 bash bench/restart.sh 100; fi
+if [ "$long" = yes ]; then
+  if [ "$(id -u)" -eq 0 ]; then unit single restart_100 1800 bash bench/restart.sh 100; else skip restart_100 "needs root"; fi
+fi
 part "network namespaces, release"
 for test in tests/netns/*_test.sh; do
   test=$(basename "$test" _test.sh)

@@ -67,11 +67,12 @@ findings check_capabilities(examination&) {
 
 finding judge_node_user(const os::sandbox_identity& identity) {
   constexpr const char* id = "node-user";
-  if (!identity.is_nobody()) return pass(id, "the node runs as user lanloom");
-  return warn(id,
-              "this host has no user lanloom with a group of its own, so the node runs as nobody (65534): any other "
-              "process of nobody may stop or kill it",
-              "useradd --system --no-create-home --shell /usr/sbin/nologin lanloom, and start the instance anew");
+  if (!identity.is_nobody()) return pass(id, "a node that starts now runs as user lanloom");
+  return warn(
+      id,
+      "this host has no user lanloom (or root is its user or group), so the node runs as nobody (65534): any other "
+      "process of nobody may stop or kill it",
+      "useradd --system --no-create-home --shell /usr/sbin/nologin lanloom, and start the instance anew");
 }
 
 findings check_node_user(examination&) { return {judge_node_user(os::find_identity())}; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// privileges.hpp - asks what this process may do before it tries. Errors: permission_error with the cure.
+// privileges.hpp - asks what this process may do before it tries, and what others may do to it. Errors:
+// permission_error with the cure.
 #pragma once
 
 #include <cstdint>

@@ -6,16 +6,30 @@
 
 namespace lanloom::core {
 
-bool handshake_queue::ring::push(const endpoint& from, bytes_view datagram, bool proven) noexcept {
-  if (count == all.size()) return false;
+bool handshake_queue::push_proven(const endpoint& from, bytes_view datagram) noexcept {
+  waiting* const place = rings_[common].holds_proven(source_of(from)) ? nullptr : rings_[common].push(from, datagram);
+  if (place != nullptr) place->proven = true;
+  return place != nullptr;
+}
+
+bool handshake_queue::push_response(const endpoint& from, bool asked, peer_id peer, bytes_view datagram) noexcept {
+  waiting* const place = rings_[response].holds_response(peer, asked) ? nullptr : rings_[response].push(from, datagram);
+  if (place == nullptr) return false;
+  place->asked = asked;
+  place->peer = peer;
+  return true;
+}
+
+handshake_queue::waiting* handshake_queue::ring::push(const endpoint& from, bytes_view datagram) noexcept {
+  if (count == all.size()) return nullptr;
   waiting& place = all[(first + count) % all.size()];
   assert(datagram.size() <= place.bytes.size());
   place.from = from;
-  place.proven = proven;
+  place.proven = false;
   place.size = static_cast<std::uint16_t>(datagram.size());
   std::copy(datagram.begin(), datagram.end(), place.bytes.begin());
   ++count;
-  return true;
+  return &place;
 }
 
 const handshake_queue::waiting& handshake_queue::ring::pop() noexcept {
@@ -33,10 +47,10 @@ bool handshake_queue::ring::holds(const endpoint& from) const noexcept {
   return false;
 }
 
-bool handshake_queue::ring::holds_response(std::uint32_t index, bool asked) const noexcept {
+bool handshake_queue::ring::holds_response(peer_id peer, bool asked) const noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     const waiting& one = all[(first + i) % all.size()];
-    if (one.proven == asked && wire::parse_response(one.view()).receiver_index == index) return true;
+    if (one.asked == asked && one.peer == peer) return true;
   }
   return false;
 }

@@ -129,9 +129,10 @@ drop node::on_handshake(bytes_view datagram, const endpoint& from, time_point no
   }
   const wire::response_view message = wire::parse_response(datagram);
   if (!check_mac1(own_mac1_, message.before_mac1, message.mac1)) return drop::bad_mac1;
-  const peer::pending* const asked = awaiting(session_id{message.receiver_index});
+  const session_id index{message.receiver_index};
+  const peer::pending* const asked = awaiting(index);
   if (asked == nullptr) return drop::unexpected_handshake;
-  return gate_.on_response(datagram, from, from == asked->to);
+  return gate_.on_response(datagram, from, from == asked->to, *lane_.owner(index));
 }
 
 drop node::on_cookie_reply(const wire::cookie_reply_view& reply, time_point now) noexcept {

@@ -68,13 +68,12 @@ TEST_CASE("flood gate: a peer that has a cookie keeps its place when strangers h
   }
   CHECK(arrives(peer, false) == drop::handshake_queue_full);
   CHECK(arrives(peer, true) == drop::none);
-  // Nor do forged responses to one initiation keep others from a place.
-  std::array<std::uint8_t, wire::response_size> r{};
-  (void)wire::format_response(r, 1, 7);
+  // Nor do forged responses by one peer keep others from a place.
   for (std::uint16_t port = 1; port <= 64; ++port) {
     const bool first = port == 1;
-    CHECK((gate.on_response(r, endpoint::v4({192, 0, 2, 3}, port), false) == drop::none) == first);
+    CHECK((gate.on_response(d, endpoint::v4({192, 0, 2, 3}, port), false, {7}) == drop::none) == first);
   }
-  CHECK(gate.on_response(r, stranger, true) == drop::none);
+  CHECK(gate.on_response(d, stranger, true, {7}) == drop::none);
+  CHECK(gate.on_response(d, stranger, true, {8}) == drop::none);
   CHECK(arrives(endpoint::v4({192, 0, 2, 4}, 1), true) == drop::none);
 }

@@ -3,20 +3,13 @@
 
 #include <doctest/doctest.h>
 
-#include <vector>
-
 using namespace lanloom;
 using namespace lanloom::core;
 
 namespace {
-using bytes = std::vector<std::uint8_t>;
 endpoint at(std::uint16_t port) { return endpoint::v4({192, 0, 2, 1}, port); }
 const std::array<std::uint8_t, 2> an_initiation{1, 1};
-bytes response_to(std::uint32_t index) {
-  bytes one(wire::response_size);
-  (void)wire::format_response(one, 1, index);
-  return one;
-}
+const std::array<std::uint8_t, 2> a_response{2, 1};
 }  // namespace
 
 TEST_CASE("handshake queue: a flood leaves the kept places free, and all kinds are served in turn") {
@@ -26,7 +19,7 @@ TEST_CASE("handshake queue: a flood leaves the kept places free, and all kinds a
   CHECK(q.push_kept(at(2), an_initiation));
   CHECK_FALSE(q.push_kept(at(2), an_initiation));  // one from each source
   CHECK(q.push_kept(at(3), an_initiation));
-  CHECK(q.push_response(at(2), true, response_to(7)));
+  CHECK(q.push_response(at(2), true, {}, a_response));
   CHECK(q.size() == handshake_queue::common_places + 3);
   CHECK(q.pop().from == at(2));
   CHECK(q.pop().bytes[0] == 2);
@@ -43,14 +36,14 @@ TEST_CASE("handshake queue: the kept places are bounded, too") {
   CHECK(q.push_kept(at(100), an_initiation));
 }
 
-TEST_CASE("handshake queue: of responses to one initiation wait one from where it went and one from elsewhere") {
+TEST_CASE("handshake queue: of responses by one peer wait one from where we asked and one from elsewhere") {
   handshake_queue q;
-  for (std::uint16_t k = 0; k < 100; ++k) CHECK(q.push_response(at(k), false, response_to(7)) == (k == 0));
-  CHECK(q.push_response(at(500), true, response_to(7)));
-  CHECK_FALSE(q.push_response(at(500), true, response_to(7)));
+  for (std::uint16_t k = 0; k < 100; ++k) CHECK(q.push_response(at(k), false, {7}, a_response) == (k == 0));
+  CHECK(q.push_response(at(500), true, {7}, a_response));
+  CHECK_FALSE(q.push_response(at(500), true, {7}, a_response));
   CHECK(q.size() == 2);
-  std::uint32_t index = 8;
-  while (q.push_response(at(1), false, response_to(index))) ++index;
+  std::uint16_t peer = 8;
+  while (q.push_response(at(1), false, {peer}, a_response)) ++peer;
   CHECK(q.size() == handshake_queue::response_places);
   CHECK(q.push_kept(at(2), an_initiation));
   CHECK(q.push(at(3), an_initiation));

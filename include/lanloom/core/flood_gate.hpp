@@ -37,10 +37,11 @@ class flood_gate {
     answer(datagram, from, now, source, out);
     return drop::no_cookie;
   }
-  // REQUIRES a response to a handshake under way. Who can name that handshake has seen our initiation: no cookie is
-  // asked of it, and it gets a place where strangers have none. `asked`: whether it comes from where we sent that.
-  drop on_response(bytes_view datagram, const endpoint& from, bool asked) noexcept {
-    return queue_.push_response(from, asked, datagram) ? drop::none : drop::handshake_queue_full;
+  // REQUIRES a response to a handshake under way with this peer. Who can name that handshake has seen our initiation:
+  // no cookie is asked of it, and it gets a place where strangers have none. `asked`: whether it comes from where we
+  // sent that.
+  drop on_response(bytes_view datagram, const endpoint& from, bool asked, peer_id peer) noexcept {
+    return queue_.push_response(from, asked, peer, datagram) ? drop::none : drop::handshake_queue_full;
   }
 
   [[nodiscard]] bool under_load(time_point now) noexcept;

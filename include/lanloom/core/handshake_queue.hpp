@@ -2,14 +2,15 @@
 // handshake_queue.hpp - handshake messages that wait to be computed: places for everybody, places kept for peers'
 // initiations, and places for responses.
 //
-// A flood can fill the common places only. The kept ones hold one initiation of each source. Of responses to one
-// initiation of ours two wait: one from where it was sent, one from elsewhere, so that who heard it and forges
-// responses holds up that handshake at most. The three are served in turn, so that none starves. Memory: taken at
+// A flood can fill the common places only. The kept ones hold one initiation of each source. Of responses by one peer
+// two wait: one from where we asked, one from elsewhere, so that who heard an initiation of ours and forges responses
+// holds up what we begin with that peer at most. The three are served in turn, so that none starves. Memory: taken at
 // construction. Owner: node. Drop: handshake_queue_full.
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
 #include <lanloom/core/cookie.hpp>
+#include <lanloom/core/ids.hpp>
 #include <lanloom/wire/datagram.hpp>
 
 #include <array>
@@ -27,26 +28,23 @@ class handshake_queue {
   struct waiting {
     endpoint from;
     std::uint16_t size = 0;
-    bool proven = false;  // its source: by a cookie, a response's as the address that was asked
+    bool proven = false;  // an initiation: its source is, by a cookie
+    bool asked = false;   // a response: its source is where we asked
+    peer_id peer;         // a response: whom we asked
     std::array<std::uint8_t, wire::initiation_size + wire::max_tlv_bytes> bytes;
     [[nodiscard]] bytes_view view() const noexcept { return bytes_view(bytes).first(size); }
   };
 
   // False when there is no place. REQUIRES a datagram that wire::classify found to be of type 1, for push_response 2.
   [[nodiscard]] bool push(const endpoint& from, bytes_view datagram) noexcept {
-    return rings_[common].push(from, datagram);
+    return rings_[common].push(from, datagram) != nullptr;
   }
   // One at a time for each source: a stranger who proves one address must not fill all places from it.
-  [[nodiscard]] bool push_proven(const endpoint& from, bytes_view datagram) noexcept {
-    return !rings_[common].holds_proven(source_of(from)) && rings_[common].push(from, datagram, true);
-  }
+  [[nodiscard]] bool push_proven(const endpoint& from, bytes_view datagram) noexcept;
   [[nodiscard]] bool push_kept(const endpoint& from, bytes_view datagram) noexcept {
-    return !rings_[kept].holds(from) && rings_[kept].push(from, datagram);
+    return !rings_[kept].holds(from) && rings_[kept].push(from, datagram) != nullptr;
   }
-  [[nodiscard]] bool push_response(const endpoint& from, bool asked, bytes_view datagram) noexcept {
-    const std::uint32_t index = wire::parse_response(datagram).receiver_index;
-    return !rings_[response].holds_response(index, asked) && rings_[response].push(from, datagram, asked);
-  }
+  [[nodiscard]] bool push_response(const endpoint& from, bool asked, peer_id peer, bytes_view datagram) noexcept;
   // REQUIRES !empty(). Valid until the next push.
   [[nodiscard]] const waiting& pop() noexcept {
     do turn_ = (turn_ + 1) % rings_.size();
@@ -61,11 +59,11 @@ class handshake_queue {
  private:
   struct ring {
     explicit ring(std::size_t size) : all(size) {}
-    bool push(const endpoint& from, bytes_view datagram, bool proven = false) noexcept;
+    waiting* push(const endpoint& from, bytes_view datagram) noexcept;  // null: no place
     const waiting& pop() noexcept;
     [[nodiscard]] bool holds(const endpoint& from) const noexcept;
     [[nodiscard]] bool holds_proven(const flood_source& source) const noexcept;
-    [[nodiscard]] bool holds_response(std::uint32_t index, bool asked) const noexcept;
+    [[nodiscard]] bool holds_response(peer_id peer, bool asked) const noexcept;
 
     std::vector<waiting> all;
     std::size_t first = 0;
