@@ -214,6 +214,7 @@ class running_node {
 };
 
 nlohmann::ordered_json status_now() { return nlohmann::ordered_json::parse(ask(socket_path, "/v1/status")); }
+bool is_established() { return status_now()["peers"][0]["state"] == "established"; }
 
 std::string log_text() {
   std::ifstream file(log_file);
@@ -431,6 +432,7 @@ TEST_CASE(
     other_side beta(alpha.address());
     alpha.start_ready(beta.address());
     REQUIRE(beta.live_until([&] { return beta.established(); }));
+    REQUIRE(beta.live_until(is_established));  // where it answered, it sends when it has heard from beta
 
     const auto out = example_frame(9, 8, 1514);
     lan.send(out);
@@ -566,7 +568,7 @@ TEST_CASE("daemon: a damaged state file, or a full disk, is said once and ends n
     const auto later = std::chrono::steady_clock::now() + 2500ms;  // two more attempts
     REQUIRE(beta.live_until([&] { return std::chrono::steady_clock::now() > later; }));
     CHECK(said("state file") == 1);
-    CHECK(status_now()["peers"][0]["state"] == "established");
+    CHECK(beta.live_until(is_established));
   });
   os::on_own_host([] {
     running_node alpha;
