@@ -4,7 +4,7 @@
 namespace lanloom::core {
 
 bool flood_gate::under_load(time_point now) noexcept {
-  if (queue_.size() > busy_places || !budget_.allows(now)) loaded_ = now;
+  if (queue_.initiations() > busy_places || !budget_.allows(now)) loaded_ = now;
   return loaded_ && now - *loaded_ < sticky;
 }
 

@@ -13,7 +13,9 @@ bool handshake_queue::push_proven(const endpoint& from, bytes_view datagram) noe
 }
 
 bool handshake_queue::push_response(const endpoint& from, bool asked, peer_id peer, bytes_view datagram) noexcept {
-  waiting* const place = rings_[response].holds_response(peer, asked) ? nullptr : rings_[response].push(from, datagram);
+  const std::size_t most = asked ? asked_per_peer : elsewhere_per_peer;
+  ring& all = rings_[response];
+  waiting* const place = all.responses_of(peer, asked) < most ? all.push(from, datagram) : nullptr;
   if (place == nullptr) return false;
   place->asked = asked;
   place->peer = peer;
@@ -47,12 +49,13 @@ bool handshake_queue::ring::holds(const endpoint& from) const noexcept {
   return false;
 }
 
-bool handshake_queue::ring::holds_response(peer_id peer, bool asked) const noexcept {
+std::size_t handshake_queue::ring::responses_of(peer_id peer, bool asked) const noexcept {
+  std::size_t found = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const waiting& one = all[(first + i) % all.size()];
-    if (one.asked == asked && one.peer == peer) return true;
+    if (one.asked == asked && one.peer == peer) ++found;
   }
-  return false;
+  return found;
 }
 
 bool handshake_queue::ring::holds_proven(const flood_source& source) const noexcept {

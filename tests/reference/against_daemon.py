@@ -93,7 +93,8 @@ class Peer:
     def be_called(self):
         """A session as responder, by any initiation that comes; the daemon confirms it by what it sends at once."""
         self.session = None
-        until(lambda: self.turn() and self.session and self.records.kinds, "a session by the daemon's call")
+        until(lambda: self.turn() and self.session and self.records.kinds, "a session by the daemon's call",
+              4 * DEADLINE)  # it calls every 15 s in the end
         self.ping()
 
     def turn(self):
@@ -104,12 +105,18 @@ class Peer:
     def read(self, seconds=0.0):
         if seconds:
             select.select([self.socket], [], [], seconds)
+        came = []
         while True:
             try:
-                data, source = self.socket.recvfrom(65536)
-            except (BlockingIOError, ConnectionRefusedError):
-                return
-            self.take(data, source)
+                came.append(self.socket.recvfrom(65536))
+            except ConnectionRefusedError:
+                continue
+            except BlockingIOError:
+                break
+        calls = [one for one in came if one[0][0] == 1]
+        for one in came:
+            if one[0][0] != 1 or one is calls[-1]:  # the daemon called on while nobody looked: it awaits the last
+                self.take(*one)
 
     def take(self, data, source):
         if data[0] == 1:

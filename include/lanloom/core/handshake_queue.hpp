@@ -3,9 +3,9 @@
 // initiations, and places for responses.
 //
 // A flood can fill the common places only. The kept ones hold one initiation of each source. Of responses by one peer
-// two wait: one from where we asked, one from elsewhere, so that who heard an initiation of ours and forges responses
-// holds up what we begin with that peer at most. The three are served in turn, so that none starves. Memory: taken at
-// construction. Owner: node. Drop: handshake_queue_full.
+// four wait from where we asked and one from elsewhere, so that who heard an initiation of ours and forges responses
+// holds up what we begin with that peer at most, and a few that are no good do not keep the good one out. The three are
+// served in turn, so that none starves. Memory: taken at construction. Owner: node. Drop: handshake_queue_full.
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
@@ -20,10 +20,11 @@ namespace lanloom::core {
 
 class handshake_queue {
  public:
-  static constexpr std::size_t places = 64;
   static constexpr std::size_t kept_places = 16;
-  static constexpr std::size_t response_places = 16;
-  static constexpr std::size_t common_places = places - kept_places - response_places;
+  static constexpr std::size_t common_places = 48;
+  static constexpr std::size_t response_places = 64;
+  static constexpr std::size_t asked_per_peer = 4;      // responses of one peer from where we asked
+  static constexpr std::size_t elsewhere_per_peer = 1;  // and from other addresses
 
   struct waiting {
     endpoint from;
@@ -51,10 +52,9 @@ class handshake_queue {
     while (rings_[turn_].count == 0);
     return rings_[turn_].pop();
   }
-  [[nodiscard]] std::size_t size() const noexcept {
-    return rings_[kept].count + rings_[response].count + rings_[common].count;
-  }
-  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] std::size_t initiations() const noexcept { return rings_[kept].count + rings_[common].count; }
+  [[nodiscard]] std::size_t responses() const noexcept { return rings_[response].count; }
+  [[nodiscard]] bool empty() const noexcept { return initiations() + responses() == 0; }
 
  private:
   struct ring {
@@ -63,7 +63,7 @@ class handshake_queue {
     const waiting& pop() noexcept;
     [[nodiscard]] bool holds(const endpoint& from) const noexcept;
     [[nodiscard]] bool holds_proven(const flood_source& source) const noexcept;
-    [[nodiscard]] bool holds_response(peer_id peer, bool asked) const noexcept;
+    [[nodiscard]] std::size_t responses_of(peer_id peer, bool asked) const noexcept;
 
     std::vector<waiting> all;
     std::size_t first = 0;
