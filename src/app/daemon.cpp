@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <lanloom/app/bulk.hpp>
 #include <lanloom/app/company.hpp>
 #include <lanloom/app/control.hpp>
 #include <lanloom/app/daemon.hpp>
@@ -12,6 +13,7 @@
 #include <lanloom/os/state_file.hpp>
 #include <lanloom/os/tap.hpp>
 #include <lanloom/os/udp.hpp>
+#include <lanloom/os/wake_policy.hpp>
 #include <lanloom/os/wake_timer.hpp>
 
 #include <fcntl.h>
@@ -170,6 +172,8 @@ class daemon {
   bool waiting_ = false;  // for traffic, by Asio
   company frames_;
   company trains_;
+  bulk bulk_;
+  os::wake_policy policy_;
   time_point came_at_{};   // the last turn with datagrams
   bool answered_ = false;  // what came was answered at once
   os::wake_timer timer_;
@@ -256,6 +260,7 @@ void daemon::turn() {
   if (came) came_at_ = now_;
   if (works) work();
   end_turn();
+  if (bulk_.changed(now_)) policy_.set_patient(bulk_.flows());
   const bool idle = ready == 0 && !works;
   if (idle || now_ - looked_ >= look_every) {
     looked_ = now_;
@@ -295,6 +300,7 @@ std::size_t daemon::drain_tap() {
     }
   }
   if (more) node_.end_drain(now_, out_);
+  bulk_.add(bytes);
   if (found > 0) frames_.note(found, now_);
   return found;
 }
@@ -310,6 +316,7 @@ void daemon::drain_udp() {
     if (error == std::errc::resource_unavailable_try_again || error == std::errc::interrupted) break;
     if (error != std::errc{}) return fail("UDP socket " + setup_.listen, error);
     found += batch.size();
+    for (const auto& one : batch) bulk_.add(one.train.bytes.size());
     node_.on_datagrams(batch, now_, out_);
     carry_out();  // frames borrow the batch
     if (batch.size() < os::receive_batch::slots) break;

@@ -35,6 +35,20 @@ load() {
 tcp_from_alpha_to_beta() { load "TCP there" -C cubic; }
 case_of tcp_from_alpha_to_beta
 
+# policy NAME: by which the node is scheduled; 0 is SCHED_OTHER, 3 SCHED_BATCH.
+policy() { sed 's/.*) //' "/proc/$(node_of "$1")/stat" | cut -d ' ' -f 39; }
+is_policy() { test "$(policy "$1")" = "$2"; }
+
+a_node_is_patient_while_bulk_flows_and_no_longer() {
+  eventually 20 is_policy alpha 0
+  load "TCP there, and the policy" -C cubic &
+  eventually 20 is_policy alpha 3
+  wait $!
+  eventually 20 is_policy alpha 0
+  eventually 20 is_policy beta 0
+}
+case_of a_node_is_patient_while_bulk_flows_and_no_longer
+
 tcp_from_beta_to_alpha() { load "TCP back" -C cubic -R; }
 case_of tcp_from_beta_to_alpha
 

@@ -9,6 +9,7 @@
 #include <lanloom/os/udp.hpp>
 
 #include <grp.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -317,6 +318,16 @@ FILTER_CASE("filter: what is forbidden ends the process") {
          void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
          (void)::mprotect(page, 4096, PROT_READ | PROT_EXEC);
        }},
+      {"sched_setscheduler of another",
+       [] {
+         const sched_param none{};
+         (void)::sched_setscheduler(1, SCHED_BATCH, &none);
+       }},
+      {"sched_setscheduler beyond the two",
+       [] {
+         const sched_param most{99};
+         (void)::sched_setscheduler(0, SCHED_FIFO, &most);
+       }},
       {"ioctl beyond FIONBIO", [] { (void)::ioctl(0, TIOCSTI, "x"); }},
       {"ioctl on interfaces", [] { (void)::ioctl(0, SIOCGIFFLAGS, nullptr); }},
       {"fcntl beyond flags", [] { (void)::fcntl(0, F_SETOWN, 1); }},
@@ -382,6 +393,8 @@ FILTER_CASE("filter: memory, clocks, text, exceptions") {
       EXPECT(std::string(e.what()) == "as always");
     }
     ::syscall(SYS_sched_yield);
+    const sched_param none{};
+    for (const int policy : {SCHED_BATCH, SCHED_OTHER}) EXPECT(::sched_setscheduler(0, policy, &none) == 0);
     std::array<std::uint8_t, 16> random{};
     EXPECT(::syscall(SYS_getrandom, random.data(), random.size(), 0) == 16);
     EXPECT(::mlock(random.data(), random.size()) == 0);
