@@ -266,7 +266,10 @@ void daemon::turn() {
     looked_ = now_;
     io_.poll();
   }
-  if (idle && !may_work()) wait_for_traffic();
+  if (idle && !may_work()) {
+    if (bulk_.stopped()) policy_.set_patient(false);
+    wait_for_traffic();
+  }
 }
 
 void daemon::fail(const std::string& what, std::errc error) {

@@ -178,8 +178,6 @@ void allow_event_loop(filter& f) {
         SCMP_SYS(ppoll), SCMP_SYS(timerfd_settime), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(futex),
         SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall), SCMP_SYS(getrandom)})
     f.allow(call);
-  for (const int policy : {SCHED_OTHER, SCHED_BATCH})
-    f.allow_when(SCMP_SYS(sched_setscheduler), {equals_int(0, 0), equals_int(1, policy)});
   for (const int request : {FIONBIO, TCGETS}) f.allow_when(SCMP_SYS(ioctl), {equals_int(1, request)});
   for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC})
     f.allow_when(SCMP_SYS(fcntl), {equals_int(1, command)});
@@ -266,6 +264,9 @@ void apply_seccomp() {
   allow_traffic(f);
   allow_event_loop(f);
   allow_memory_and_end(f);
+  // Its own, by wake_policy.
+  for (const int policy : {SCHED_OTHER, SCHED_BATCH})
+    f.allow_when(SCMP_SYS(sched_setscheduler), {equals_int(0, 0), equals_int(1, policy)});
   f.load();
 }
 

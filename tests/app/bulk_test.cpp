@@ -29,6 +29,19 @@ TEST_CASE("bulk: begins at 1 Gbit/s, ends below a quarter of it, and is judged o
   CHECK_FALSE(b.flows());
 }
 
+TEST_CASE("bulk: over where nothing comes any more, though much came just before") {
+  bulk b;
+  CHECK_FALSE(b.changed(start));
+  CHECK_FALSE(b.stopped());
+  b.add(per_window);
+  CHECK(b.changed(start + 10ms));
+  b.add(9 * per_window);
+  CHECK_FALSE(b.changed(start + 39ms));
+  CHECK(b.flows());
+  CHECK(b.stopped());
+  CHECK_FALSE(b.flows());
+}
+
 TEST_CASE("bulk: what crossed is held against the time that it took") {
   bulk b;
   CHECK_FALSE(b.changed(start));

@@ -94,7 +94,7 @@ class Peer:
         """A session as responder, by any initiation that comes; the daemon confirms it by what it sends at once."""
         self.session = None
         until(lambda: self.turn() and self.session and self.records.kinds, "a session by the daemon's call",
-              4 * DEADLINE)  # it calls every 15 s in the end
+              2 * DEADLINE)  # it calls every 15 s in the end
         self.ping()
 
     def turn(self):

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <utility>
 
 namespace lanloom::app {
 
@@ -30,6 +31,8 @@ class bulk {
     since_ = now;
     return flows_ != before;
   }
+  // Nothing comes any more, and nobody will ask. True where flows() has become another.
+  [[nodiscard]] bool stopped() noexcept { return std::exchange(flows_, false); }
 
  private:
   std::size_t bytes_ = 0;  // since `since_`

@@ -2,10 +2,10 @@
 // flood_gate.hpp - which handshake messages get a place in the queue, and which get a cookie reply instead.
 // PROTOCOL.md 2.4.
 //
-// Under load: more than busy_places initiations wait, or the budget for handshakes is empty; and for `sticky` after it was so. Then
-// an initiation must prove its address by mac2. A peer's known address is let in without, one message at a time, so
-// that a flood that uses up the cookie replies keeps no peer from a new session. What it is given has a good mac1
-// already. Invariant: an answer is a cookie reply, smaller than its cause. Owner: node.
+// Under load: more than busy_places initiations wait, or the budget for handshakes is empty; and for `sticky` after it
+// was so. Then an initiation must prove its address by mac2. A peer's known address is let in without, one message at a
+// time, so that a flood that uses up the cookie replies keeps no peer from a new session. What it is given has a good
+// mac1 already. Invariant: an answer is a cookie reply, smaller than its cause. Owner: node.
 #pragma once
 
 #include <lanloom/base/drop.hpp>

@@ -22,7 +22,7 @@ class handshake_queue {
  public:
   static constexpr std::size_t kept_places = 16;
   static constexpr std::size_t common_places = 48;
-  static constexpr std::size_t response_places = 64;
+  static constexpr std::size_t response_places = 32;
   static constexpr std::size_t asked_per_peer = 4;      // responses of one peer from where we asked
   static constexpr std::size_t elsewhere_per_peer = 1;  // and from other addresses
 
