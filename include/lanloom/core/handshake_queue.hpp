@@ -3,9 +3,10 @@
 // initiations, and places for responses.
 //
 // A flood can fill the common places only. The kept ones hold one initiation of each source. Of responses by one peer
-// four wait from where we asked and one from elsewhere, so that who heard an initiation of ours and forges responses
-// holds up what we begin with that peer at most, and a few that are no good do not keep the good one out. The three are
-// served in turn, so that none starves. Memory: taken at construction. Owner: node. Drop: handshake_queue_full.
+// four wait from where we asked and one from elsewhere: a few that are no good do not keep the good one out, and who
+// heard an initiation of ours and forges responses takes no place of another peer (seven such peers' fill the ring).
+// The three are served in turn, so that none starves. Memory: taken at construction. Owner: node. Drop:
+// handshake_queue_full.
 #pragma once
 
 #include <lanloom/base/endpoint.hpp>
