@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 namespace lanloom::app {
@@ -126,7 +127,18 @@ os::unique_fd connect_control(const std::string& path, std::chrono::seconds pati
   os::throw_errno(path);
 }
 
-std::string ask(const std::string& socket, std::string_view path, std::chrono::seconds patience) {
+namespace {
+
+// A node that another one takes over from, or that crashed, takes the connections with it that it had accepted.
+bool was_left(const beast::error_code& outcome) {
+  return outcome == http::error::end_of_stream || outcome == asio::error::connection_reset ||
+         outcome == asio::error::broken_pipe;
+}
+
+using answer_parser = http::response_parser<http::string_body>;
+
+beast::error_code ask_once(const std::string& socket, std::string_view path, std::chrono::seconds patience,
+                           answer_parser& answer) {
   os::unique_fd fd = connect_control(socket, patience);
   if (!fd) {
     throw not_running(std::filesystem::path(socket).stem().string() + " does not run here; start it with `lanloom up`");
@@ -138,8 +150,7 @@ std::string ask(const std::string& socket, std::string_view path, std::chrono::s
   http::request<http::empty_body> request(http::verb::get, {path.data(), path.size()}, 11);
   request.set(http::field::host, "lanloom");
   beast::flat_buffer buffer;
-  http::response_parser<http::string_body> parser;
-  parser.body_limit(max_answer);
+  answer.body_limit(max_answer);
   beast::error_code outcome = asio::error::would_block;
   connection.expires_after(patience);
   http::async_write(connection, request, [&](beast::error_code written, std::size_t) {
@@ -147,15 +158,25 @@ std::string ask(const std::string& socket, std::string_view path, std::chrono::s
       outcome = written;
       return;
     }
-    http::async_read(connection, buffer, parser, [&](beast::error_code read, std::size_t) { outcome = read; });
+    http::async_read(connection, buffer, answer, [&](beast::error_code read, std::size_t) { outcome = read; });
   });
   io.run();
+  return outcome;
+}
+
+}  // namespace
+
+std::string ask(const std::string& socket, std::string_view path, std::chrono::seconds patience) {
+  std::optional<answer_parser> answer(std::in_place);
+  beast::error_code outcome = ask_once(socket, path, patience, *answer);
+  if (was_left(outcome)) outcome = ask_once(socket, path, patience, answer.emplace());
   if (outcome) throw std::runtime_error(socket + ": the daemon does not answer: " + outcome.message());
-  if (parser.get().result() == http::status::forbidden) throw permission_error(socket + ": " + parser.get().body());
-  if (parser.get().result() != http::status::ok) {
+  auto& message = answer->get();
+  if (message.result() == http::status::forbidden) throw permission_error(socket + ": " + message.body());
+  if (message.result() != http::status::ok) {
     throw std::runtime_error(socket + ": the daemon refused " + std::string(path));
   }
-  return std::move(parser.get().body());
+  return std::move(message.body());
 }
 
 }  // namespace lanloom::app

@@ -62,17 +62,24 @@ class running_server {
   std::thread thread_;
 };
 
-// Somebody at the other end who is no node: takes one client, reads what comes first, says `text` and hangs up.
+// Somebody at the other end who is no node: takes a client for each of `texts`, reads what comes first, says the text
+// and hangs up. A text of `unread` hangs up before it reads.
 class impostor {
  public:
-  explicit impostor(std::string text) : listener_(os::listen_unix(path(), 0600, 0)), text_(std::move(text)) {
+  static constexpr std::string_view unread = "unread";
+
+  explicit impostor(std::vector<std::string> texts)
+      : listener_(os::listen_unix(path(), 0600, 0)), texts_(std::move(texts)) {
     thread_ = std::thread([this] {
-      pollfd p{listener_.get(), POLLIN, 0};
-      if (::poll(&p, 1, 10000) != 1) return;
-      const os::unique_fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      std::array<char, 1024> room;
-      if (::read(client.get(), room.data(), room.size()) < 0) return;
-      static_cast<void>(::send(client.get(), text_.data(), text_.size(), MSG_NOSIGNAL));
+      for (const auto& text : texts_) {
+        if (!wait_until_readable(listener_.get())) return;
+        const os::unique_fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        if (!wait_until_readable(client.get())) return;
+        if (text == unread) continue;
+        std::array<char, 1024> room;
+        if (::read(client.get(), room.data(), room.size()) < 0) return;
+        static_cast<void>(::send(client.get(), text.data(), text.size(), MSG_NOSIGNAL));
+      }
     });
   }
   ~impostor() { thread_.join(); }
@@ -81,9 +88,14 @@ class impostor {
   [[nodiscard]] std::string path() const { return directory_ / "lan.sock"; }
 
  private:
+  static bool wait_until_readable(int fd) {
+    pollfd p{fd, POLLIN, 0};
+    return ::poll(&p, 1, 10000) == 1;
+  }
+
   temporary_directory directory_;
   os::unique_fd listener_;
-  std::string text_;
+  std::vector<std::string> texts_;
   std::thread thread_;
 };
 
@@ -339,15 +351,26 @@ TEST_CASE(
 }
 
 TEST_CASE("control: an answer that is none is an error, not a crash") {
-  for (const char* text : {"", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+  for (const char* text : {"garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
                            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n"}) {
     CAPTURE(text);
-    const impostor other(text);
+    const impostor other({text});
     CHECK_THROWS_WITH(static_cast<void>(ask(other.path(), "/v1/status")), doctest::Contains("does not answer"));
   }
-  const impostor strict("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nwhy");
+  const impostor strict({"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nwhy"});
   CHECK_THROWS_WITH_AS(static_cast<void>(ask(strict.path(), "/v1/status")), (strict.path() + ": why").c_str(),
                        permission_error);
-  const impostor broken("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+  const impostor broken({"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"});
   CHECK_THROWS_WITH(static_cast<void>(ask(broken.path(), "/v1/status")), doctest::Contains("refused"));
+}
+
+TEST_CASE("control: a node that hangs up without a word is being replaced, and the next one is asked, once") {
+  const std::string good_answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+  for (const std::string& left : {std::string(), std::string(impostor::unread)}) {
+    CAPTURE(left);
+    const impostor replaced({left, good_answer});
+    CHECK(ask(replaced.path(), "/v1/status") == "{}");
+    const impostor gone({left, left});
+    CHECK_THROWS_WITH(static_cast<void>(ask(gone.path(), "/v1/status")), doctest::Contains("does not answer"));
+  }
 }

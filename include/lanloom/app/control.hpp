@@ -67,8 +67,9 @@ struct not_running : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The body that the node behind the control socket `socket` answers `path` with. Throws not_running when nobody
-// listens, what connect_control throws, and std::runtime_error when the answer does not come in time or is not 200.
+// The body that the node behind the control socket `socket` answers `path` with. A node that hangs up without a word is
+// being replaced by another, so that is asked, once. Throws not_running when nobody listens, what connect_control
+// throws, and std::runtime_error when the answer does not come in time or is not 200.
 [[nodiscard]] std::string ask(const std::string& socket, std::string_view path,
                               std::chrono::seconds patience = std::chrono::seconds(5));
 
