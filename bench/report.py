@@ -18,6 +18,8 @@ RATIOS = [
     ("one TCP stream at inner MTU 1500, beside fastd", ("mtu-1500", "lanloom", "stream_gbit"),
      ("base", "fastd", "stream_gbit"), 8),
     ("one TCP stream, beside VXLAN without encryption", ("base", "lanloom", "stream_gbit"), ("base", "vxlan", "stream_gbit"), 0.45),
+    ("one TCP stream at inner MTU 1500, beside VXLAN there", ("mtu-1500", "lanloom", "stream_gbit"),
+     ("mtu-1500", "vxlan", "stream_gbit"), 0.45),
     ("one TCP stream, beside the same without encryption", ("base", "lanloom", "stream_gbit"),
      ("base", "lanloom-identity", "stream_gbit"), 0.75),
     ("ChaCha20-Poly1305, beside fastd", ("base", "lanloom-chacha20", "stream_gbit"), ("base", "fastd", "stream_gbit"), 2.5),
