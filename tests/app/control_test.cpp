@@ -72,9 +72,9 @@ class impostor {
       : listener_(os::listen_unix(path(), 0600, 0)), texts_(std::move(texts)) {
     thread_ = std::thread([this] {
       for (const auto& text : texts_) {
-        if (!wait_until_readable(listener_.get())) return;
+        if (!os::test::readable(listener_.get(), 10s)) return;
         const os::unique_fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-        if (!wait_until_readable(client.get())) return;
+        if (!os::test::readable(client.get(), 10s)) return;
         if (text == unread) continue;
         std::array<char, 1024> room;
         if (::read(client.get(), room.data(), room.size()) < 0) return;
@@ -88,11 +88,6 @@ class impostor {
   [[nodiscard]] std::string path() const { return directory_ / "lan.sock"; }
 
  private:
-  static bool wait_until_readable(int fd) {
-    pollfd p{fd, POLLIN, 0};
-    return ::poll(&p, 1, 10000) == 1;
-  }
-
   temporary_directory directory_;
   os::unique_fd listener_;
   std::vector<std::string> texts_;
