@@ -13,6 +13,9 @@
 # the plots *.svg to DIRECTORY (build/bench) and prints the table: medians with least and greatest. Absolute figures move
 # with the machine and its load; compare inside one run.
 #
+# The single streams at inner MTU 1400 and 1500 run 5 s: how wide TCP's congestion window is after its start differs from
+# stream to stream, and it takes seconds to grow. The other streams run 2 or 3 s.
+#
 # Both hosts and both ends of the load share this machine. What is missing (a partner that can be neither found nor
 # downloaded, a configuration this lanloom does not know) is named and left out. Everything lives in namespaces of its
 # own and goes with the process; see packaging/lab.sh.
@@ -38,10 +41,10 @@ while [ $# -gt 0 ]; do
 done
 cells_of_factors=(reverse bidirectional udp-64 udp-1200 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1)
 if [ "$quick" = yes ]; then
-  rounds=${rounds:-1} seconds=1.5 load=1.5 turns=5
+  rounds=${rounds:-1} seconds=1.5 seconds_single=1.5 seconds_four=1.5 load=1.5 turns=2 turns_of_ratio=2
   wanted_cells=${wanted_cells:- base idle reverse bidirectional udp-64 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1 }
 else
-  rounds=${rounds:-5} seconds=3 load=3 turns=30
+  rounds=${rounds:-5} seconds=3 seconds_single=5 seconds_four=2 load=3 turns=10 turns_of_ratio=7
 fi
 
 # shellcheck source=packaging/lab.sh
@@ -156,9 +159,9 @@ cpu_of() {
   for pid in $(candidate_pids "$1"); do cat /proc/"$pid"/task/*/schedstat 2>/dev/null || true; done | awk '{ s += $1 } END { printf "%.0f", s }'
 }
 
-stream() { # stream QUANTITY IPERF3-ARGUMENTS...
-  local quantity=$1 figures server before after
-  shift
+stream() { # stream QUANTITY SECONDS IPERF3-ARGUMENTS...
+  local quantity=$1 seconds=$2 figures server before after
+  shift 2
   lab_start "$to" "$lab_dir/iperf.server.log" iperf3 -s -1
   server=$lab_pid
   lab_wait_for 10 "iperf3 listens" lab_on "$to" sh -c 'ss -Hltn | grep -q :5201' || { lab_stop "$server" || true; return 0; }
@@ -171,18 +174,27 @@ stream() { # stream QUANTITY IPERF3-ARGUMENTS...
   if [ "$quantity" = stream_gbit ]; then sample cpu_s_per_gb "$(cut -d ' ' -f 2 <<<"$figures")"; fi
 }
 
-# The cell "idle", of all candidates at once.
+# The cell "idle": turns of all candidates, and behind each several of those between which a ratio is claimed.
 idle() {
+  local turn answered=0 sent=0
+  for ((turn = 0; turn < turns; ++turn)); do
+    idle_turns 1 "${base_candidates[@]}"
+    idle_turns "$turns_of_ratio" lanloom fastd-salsa2012 fastd-aes128
+  done
+  say "all" "$answered of $sent bursts answered"
+}
+
+idle_turns() { # idle_turns TURNS CANDIDATES...: adds to `answered` and `sent`
   local from to address enter figure
-  for candidate in "${base_candidates[@]}"; do
+  for candidate in "${@:2}"; do
     [[ $up == *" $candidate "* ]] || continue
     candidate_ends "$candidate"
     lab_enter "$from"
     printf '%s\t%s\t%s\n' "$candidate" "$address" "${enter[*]}"
   done >"$lab_dir/idle"
-  python3 "$bench/idle.py" "$turns" <"$lab_dir/idle" >"$lab_dir/idle.out"
+  python3 "$bench/idle.py" "$1" <"$lab_dir/idle" >"$lab_dir/idle.out"
   while IFS=$'\t' read -r candidate figure; do sample rtt_ms "$figure"; done <"$lab_dir/idle.out"
-  say "all" "$(wc -l <"$lab_dir/idle.out") of $((turns * $(wc -l <"$lab_dir/idle"))) bursts answered"
+  answered=$((answered + $(wc -l <"$lab_dir/idle.out"))) sent=$((sent + $1 * $(wc -l <"$lab_dir/idle")))
 }
 
 udp() { # udp rate SIZE | udp rtt MBIT
@@ -210,15 +222,16 @@ measure() { # measure TUNNEL: cell and candidate are set
   line=
   case $cell in
     base)
-      stream stream_gbit
-      stream streams4_gbit -P 4
+      stream stream_gbit "$seconds_single"
+      stream streams4_gbit "$seconds_four" -P 4
       ;;
-    reverse) stream stream_gbit -R ;;
-    bidirectional) stream both_gbit --bidir ;;
+    mtu-1500) stream stream_gbit "$seconds_single" ;;
+    reverse) stream stream_gbit "$seconds" -R ;;
+    bidirectional) stream both_gbit "$seconds" --bidir ;;
     udp-64) udp rate 64 ;;
     udp-1200) udp rate 1200 ;;
     rtt-500) udp rtt 500 ;;
-    *) stream stream_gbit ;;
+    *) stream stream_gbit "$seconds" ;;
   esac
   say "$candidate" "${line:-nothing crossed}"
 }
