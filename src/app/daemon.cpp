@@ -39,7 +39,7 @@ namespace {
 constexpr std::size_t frames_per_turn = 64;
 constexpr std::size_t bytes_per_turn = 256 * 1024;
 constexpr int batches_per_turn = 4;
-constexpr std::chrono::milliseconds linger{20};       // without traffic, before Asio's wait takes over
+constexpr std::chrono::milliseconds linger{20};       // behind traffic, before Asio's wait takes over
 constexpr std::chrono::milliseconds look_every{100};  // at what Asio has, while something crosses
 enum ready : unsigned { udp_is_ready = 1, tap_is_ready = 2, timer_is_due = 4 };
 constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
@@ -142,7 +142,6 @@ class daemon {
   void end_turn();
   void keep_state();
   void carry_out();
-  void send_trains();
   void send_train(const core::outbox::train& train);
   void write_frames();
   void on_tap_write(const offload& meta, std::errc error);
@@ -150,6 +149,7 @@ class daemon {
   void log_notice(const core::outbox::notice& n) const;
   void arm_timer();
   [[nodiscard]] bool may_work() { return node_.may_work(now_); }
+  [[nodiscard]] bool lingers() const noexcept { return now_ - crossed_at_ < linger; }
   void work();
   void fail(const std::string& what, std::errc error);
 
@@ -174,8 +174,9 @@ class daemon {
   company trains_;
   bulk bulk_;
   os::wake_policy policy_;
-  time_point came_at_{};   // the last turn with datagrams
-  bool answered_ = false;  // what came was answered at once
+  time_point came_at_{};     // the last turn with datagrams
+  time_point crossed_at_{};  // the last turn with anything
+  bool answered_ = false;    // what came was answered at once
   os::wake_timer timer_;
   os::ready_set ready_;
   os::unique_fd watched_;  // readable while ready_ has something; here unless Asio waits for it
@@ -245,10 +246,11 @@ void daemon::wait_for_traffic() {
 }
 
 // While something crosses, a turn asks for traffic and the timer alone, which takes a third of the system calls, and
-// Asio only has a look now and then.
-void daemon::turn() {
+// Asio only has a look now and then. It waits without a timeout: to set and to end one costs a virtual machine two
+// exits, on the way of each frame. So when nothing crosses any more is the timer's to say.
+[[gnu::hot, gnu::noinline]] void daemon::turn() {
   const bool works = may_work();
-  const unsigned ready = ready_.wait(works ? std::chrono::milliseconds{0} : linger);
+  const unsigned ready = ready_.wait(works || !lingers() ? std::chrono::milliseconds{0} : os::ready_set::forever);
   now_ = os::monotonic_now();
   if ((ready & timer_is_due) != 0) on_timer();
   const bool came = (ready & udp_is_ready) != 0;
@@ -258,10 +260,11 @@ void daemon::turn() {
   // The kernel may answer what is written to the TAP before the write returns; where it does, that is not waited for.
   answered_ = came ? found > 0 : told && now_ - came_at_ < company::gap;
   if (came) came_at_ = now_;
+  if (came || found > 0) crossed_at_ = now_;
   if (works) work();
   end_turn();
   if (bulk_.changed(now_)) policy_.set_patient(bulk_.flows());
-  const bool idle = ready == 0 && !works;
+  const bool idle = !works && !lingers();
   if (idle || now_ - looked_ >= look_every) {
     looked_ = now_;
     io_.poll();
@@ -280,7 +283,7 @@ void daemon::fail(const std::string& what, std::errc error) {
 
 // ---- out: TAP to underlay
 
-std::size_t daemon::drain_tap() {
+[[gnu::hot]] std::size_t daemon::drain_tap() {
   const bool more = frames_.expected();
   std::size_t bytes = 0;
   std::size_t found = 0;
@@ -310,7 +313,7 @@ std::size_t daemon::drain_tap() {
 
 // ---- in: underlay to TAP
 
-void daemon::drain_udp() {
+[[gnu::hot]] void daemon::drain_udp() {
   const std::size_t most = trains_.expected() ? os::receive_batch::slots : 1;
   std::size_t found = 0;
   for (int i = 0; i < batches_per_turn; ++i) {
@@ -329,14 +332,14 @@ void daemon::drain_udp() {
 
 // ---- time, and what each turn leaves to do
 
-void daemon::end_turn() {
+[[gnu::hot]] void daemon::end_turn() {
   carry_out();
   if (may_work()) awake_ = true;
   arm_timer();
 }
 
 // Nothing has changed in nearly all turns.
-void daemon::keep_state() {
+[[gnu::hot]] void daemon::keep_state() {
   if (memory_ && node_.keep_due() <= now_) node_.kept(memory_.save(node_.state()), now_);
 }
 
@@ -347,9 +350,10 @@ void daemon::work() {
   node_.spent(now_ - from, now_);
 }
 
-void daemon::arm_timer() {
+[[gnu::hot]] void daemon::arm_timer() {
   time_point next = node_.next_timer();
   if (memory_) next = std::min(next, node_.keep_due());
+  if (lingers()) next = std::min(next, crossed_at_ + linger);
   if (next == time_point::max() || next >= armed_for_) return;  // an earlier wake-up asks again
   armed_for_ = next;
   timer_.set(next);
@@ -358,25 +362,22 @@ void daemon::arm_timer() {
 void daemon::on_timer() {
   timer_.clear();
   armed_for_ = time_point::max();
+  if (node_.next_timer() > now_) return;
   node_.on_timer({now_, os::wall_now()}, out_);
   carry_out();
 }
 
 // A stamp may leave only when it is on the disk.
-void daemon::carry_out() {
+[[gnu::hot]] void daemon::carry_out() {
   keep_state();
   if (out_.empty()) return;
-  send_trains();
+  for (const auto& train : out_.trains()) send_train(train);
   write_frames();
   for (const auto& n : out_.notices()) on_notice(n);
   out_.clear();
 }
 
-void daemon::send_trains() {
-  for (const auto& train : out_.trains()) send_train(train);
-}
-
-void daemon::send_train(const core::outbox::train& train) {
+[[gnu::hot]] void daemon::send_train(const core::outbox::train& train) {
   const bool segmented = setup_.offloads.udp_gso && gate_.is_open(train.peer.value, now_);
   os::sent done = udp_.send(train.to, train.bytes, train.stride, segmented);
   if (done.segmented && (done.error == std::errc::io_error || done.error == std::errc::invalid_argument)) {
@@ -402,7 +403,7 @@ void daemon::send_train(const core::outbox::train& train) {
   node_.on_lost(reason, all - done.datagrams);
 }
 
-void daemon::write_frames() {
+[[gnu::hot]] void daemon::write_frames() {
   for (const auto& frame : out_.frames()) {
     const std::errc error = tap_.write(frame.meta, frame.slices);
     if (error != std::errc{} || frame.meta.gso != gso_kind::none) on_tap_write(frame.meta, error);

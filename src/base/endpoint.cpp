@@ -12,14 +12,16 @@ namespace {
 constexpr std::array<std::uint8_t, 12> v4_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 }
 
-bool endpoint::is_v4() const noexcept { return std::equal(v4_prefix.begin(), v4_prefix.end(), address.begin()); }
+[[gnu::hot]] bool endpoint::is_v4() const noexcept {
+  return std::equal(v4_prefix.begin(), v4_prefix.end(), address.begin());
+}
 
 bool endpoint::is_unspecified() const noexcept {
   const auto first = is_v4() ? address.begin() + 12 : address.begin();
   return std::all_of(first, address.end(), [](std::uint8_t b) { return b == 0; });
 }
 
-endpoint endpoint::v4(std::array<std::uint8_t, 4> a, std::uint16_t port) noexcept {
+[[gnu::hot]] endpoint endpoint::v4(std::array<std::uint8_t, 4> a, std::uint16_t port) noexcept {
   endpoint e;
   std::copy(v4_prefix.begin(), v4_prefix.end(), e.address.begin());
   std::copy(a.begin(), a.end(), e.address.begin() + 12);

@@ -25,7 +25,7 @@ fdb::fdb(crypto::random& source)
   for (std::uint32_t n = 0; n + 1 < capacity; ++n) nodes_[n].chain = n + 1;
 }
 
-void fdb::learn(const wire::mac_address& mac, std::uint16_t vlan, port where, time_point now) noexcept {
+[[gnu::hot]] void fdb::learn(const wire::mac_address& mac, std::uint16_t vlan, port where, time_point now) noexcept {
   const auto key = key_of(mac, vlan);
   // A burst has one sender, so mostly nothing has to move. Nothing that may not be learned is ever in front.
   if (newest_ != none && nodes_[newest_].key == key) {
@@ -50,7 +50,8 @@ void fdb::learn(const wire::mac_address& mac, std::uint16_t vlan, port where, ti
   push_front(n);
 }
 
-std::optional<port> fdb::lookup(const wire::mac_address& mac, std::uint16_t vlan, time_point now) const noexcept {
+[[gnu::hot]] std::optional<port> fdb::lookup(const wire::mac_address& mac, std::uint16_t vlan,
+                                             time_point now) const noexcept {
   const auto n = find(key_of(mac, vlan));
   if (n == none || now - nodes_[n].seen >= max_age) return std::nullopt;
   return nodes_[n].where;
@@ -93,12 +94,12 @@ std::size_t fdb::size(time_point now) const noexcept {
 
 // Multiply-shift over two halves of 32 bits (Dietzfelbinger; Thorup, "High speed hashing for integers and strings"):
 // two keys that were chosen without knowing the multipliers share a bucket with probability 2^-bucket_bits.
-std::size_t fdb::hash(std::uint64_t key) const noexcept {
+[[gnu::hot]] std::size_t fdb::hash(std::uint64_t key) const noexcept {
   const auto sum = multipliers_[0] + multipliers_[1] * (key >> 32) + multipliers_[2] * (key & UINT32_MAX);
   return static_cast<std::size_t>(sum >> (64 - bucket_bits));
 }
 
-std::uint32_t fdb::find(std::uint64_t key) const noexcept {
+[[gnu::hot]] std::uint32_t fdb::find(std::uint64_t key) const noexcept {
   auto n = buckets_[hash(key)];
   while (n != none && nodes_[n].key != key) n = nodes_[n].chain;
   return n;
@@ -111,14 +112,14 @@ std::uint32_t fdb::take_free() noexcept {
   return n;
 }
 
-void fdb::push_front(std::uint32_t n) noexcept {
+[[gnu::hot]] void fdb::push_front(std::uint32_t n) noexcept {
   nodes_[n].newer = none;
   nodes_[n].older = newest_;
   (newest_ == none ? oldest_ : nodes_[newest_].newer) = n;
   newest_ = n;
 }
 
-void fdb::unlink(std::uint32_t n) noexcept {
+[[gnu::hot]] void fdb::unlink(std::uint32_t n) noexcept {
   const auto newer = nodes_[n].newer;
   const auto older = nodes_[n].older;
   (newer == none ? newest_ : nodes_[newer].older) = older;

@@ -8,7 +8,7 @@ bool flood_gate::under_load(time_point now) noexcept {
   return loaded_ && now - *loaded_ < sticky;
 }
 
-time_point flood_gate::due() const noexcept {
+[[gnu::hot]] time_point flood_gate::due() const noexcept {
   const time_point when = budget_.due();
   return queue_.empty() || when == time_point::min() ? time_point::max() : when;
 }

@@ -42,7 +42,7 @@ lane::lane(std::size_t peers, std::uint16_t mtu, std::vector<wire::mac_address> 
 
 // ---- out: TAP to underlay
 
-void lane::on_frame(const super_frame& frame, bool more, time_point now, outbox& out) noexcept {
+[[gnu::hot]] void lane::on_frame(const super_frame& frame, bool more, time_point now, outbox& out) noexcept {
   tap_.tx_frames += 1;
   tap_.tx_bytes += frame.bytes.size();
   draining_ = more;
@@ -50,14 +50,14 @@ void lane::on_frame(const super_frame& frame, bool more, time_point now, outbox&
   if (!more) end_drain(now, out);
 }
 
-void lane::end_drain(time_point now, outbox& out) noexcept {
+[[gnu::hot]] void lane::end_drain(time_point now, outbox& out) noexcept {
   draining_ = false;
   for (packs::pack& one : packs_.all()) {
     if (one.frames > 0) send_pack(one, now, out);
   }
 }
 
-drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
+[[gnu::hot]] drop lane::switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept {
   // It may complete a checksum, and whoever sent the frame says where that lies: what looks at the frame comes behind.
   outgoing parsed;
   const drop refused = parse_outgoing(frame, max_frame_, parsed);
@@ -96,7 +96,7 @@ bool lane::is_to_peer(const endpoint& to, time_point now) noexcept {
   return true;
 }
 
-drop lane::send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept {
+[[gnu::hot]] drop lane::send_frame(peer_id peer, outgoing& frame, bool may_wait, time_point now, outbox& out) noexcept {
   link& to = links_[peer.value];
   session* under = find_mutable(to.sending);
   const std::size_t room = under == nullptr ? 0 : to.path.room();
@@ -131,7 +131,7 @@ void lane::pack_frame(peer_id peer, bytes_view frame, std::size_t room, time_poi
   assert(fits);  // every path carries a small frame
 }
 
-void lane::send_pack(packs::pack& pack, time_point now, outbox& out) noexcept {
+[[gnu::hot]] void lane::send_pack(packs::pack& pack, time_point now, outbox& out) noexcept {
   const std::size_t frames = pack.frames;
   pack.close();
   link& to = links_[pack.peer.value];
@@ -146,7 +146,8 @@ void lane::send_pack(packs::pack& pack, time_point now, outbox& out) noexcept {
   note_data(to, pack.used, now);
 }
 
-void lane::after_sending(link& to, const session& under, peer_id peer, bool is_payload, time_point now) noexcept {
+[[gnu::hot]] void lane::after_sending(link& to, const session& under, peer_id peer, bool is_payload,
+                                      time_point now) noexcept {
   to.last_sent = now;
   to.owed_since.reset();
   if (is_payload && !to.unanswered_since) {
@@ -190,7 +191,7 @@ bool lane::send_staged(peer_id peer, time_point now, outbox& out) noexcept {
 
 // ---- in: underlay to TAP
 
-void lane::on_datagrams(std::span<const received> batch, time_point now, outbox& out) noexcept {
+[[gnu::hot]] void lane::on_datagrams(std::span<const received> batch, time_point now, outbox& out) noexcept {
   for (const received& one : batch) {
     bytes_span rest = one.train.bytes;
     do {
@@ -202,7 +203,7 @@ void lane::on_datagrams(std::span<const received> batch, time_point now, outbox&
   deliver_runs(now, out);
 }
 
-drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now, outbox& out) noexcept {
+[[gnu::hot]] drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now, outbox& out) noexcept {
   const auto type = wire::classify(datagram);
   if (!type) return drop::malformed;
   if (*type != wire::message_type::data) {
@@ -239,7 +240,7 @@ drop lane::on_datagram(bytes_span datagram, const endpoint& from, time_point now
   return on_record(source, data.sealed.first(data.sealed.size() - wire::tag_size), now, out);
 }
 
-drop lane::on_record(const addressed& from, bytes_view plain, time_point now, outbox& out) noexcept {
+[[gnu::hot]] drop lane::on_record(const addressed& from, bytes_view plain, time_point now, outbox& out) noexcept {
   wire::record record = wire::parse_record(plain);
   link& l = links_[from.peer.value];
   const auto* segment = std::get_if<wire::train_view>(&record);
@@ -298,7 +299,7 @@ drop lane::on_segment(const addressed& from, const wire::train_view& segment, ti
   return drop::none;
 }
 
-void lane::deliver_runs(time_point now, outbox& out) noexcept {
+[[gnu::hot]] void lane::deliver_runs(time_point now, outbox& out) noexcept {
   if (runs_.empty()) return;
   runs_.take_all([&](runs::run run) noexcept { drops_.count(deliver_run(run, now, out), run.size()); });
 }
@@ -328,7 +329,7 @@ drop lane::on_fragment(const addressed& from, const wire::fragment_view& fragmen
   return deliver(from.peer, kept, now, out);
 }
 
-drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) noexcept {
+[[gnu::hot]] drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) noexcept {
   const auto header = wire::parse_ethernet(frame);
   if (const drop refused = check_arrived(header); refused != drop::none) return refused;
   if (frame.size() > max_frame_) return drop::long_frame;
@@ -338,7 +339,7 @@ drop lane::deliver(peer_id peer, bytes_view frame, time_point now, outbox& out) 
   return drop::none;
 }
 
-drop lane::check_arrived(const std::optional<wire::ethernet_header>& header) const noexcept {
+[[gnu::hot]] drop lane::check_arrived(const std::optional<wire::ethernet_header>& header) const noexcept {
   if (!header) return drop::short_frame;
   if (header->source.is_group() || header->source.is_zero()) return drop::bad_source;
   if (std::binary_search(own_.begin(), own_.end(), header->source)) return drop::own_source;
@@ -346,8 +347,8 @@ drop lane::check_arrived(const std::optional<wire::ethernet_header>& header) con
   return drop::none;
 }
 
-void lane::delivered(peer_id peer, const wire::ethernet_header& header, std::size_t frames, std::size_t bytes,
-                     time_point now) noexcept {
+[[gnu::hot]] void lane::delivered(peer_id peer, const wire::ethernet_header& header, std::size_t frames,
+                                  std::size_t bytes, time_point now) noexcept {
   fdb_.learn(header.source, header.vlan, port{peer}, now);
   traffic& counters = links_[peer.value].counters;
   counters.rx_frames += frames;
@@ -358,13 +359,14 @@ void lane::delivered(peer_id peer, const wire::ethernet_header& header, std::siz
 
 // ---- the guard, where there is one
 
-std::optional<drop> lane::guard_stops_leaving(bytes_view frame, time_point now) noexcept {
+[[gnu::hot]] std::optional<drop> lane::guard_stops_leaving(bytes_view frame, time_point now) noexcept {
   if (!guard_) return std::nullopt;
   return guard_->stops_leaving(frame, now);
 }
 
-std::optional<drop> lane::guard_stops_entering(peer_id peer, bytes_view frame, const wire::ethernet_header& header,
-                                               time_point now) noexcept {
+[[gnu::hot]] std::optional<drop> lane::guard_stops_entering(peer_id peer, bytes_view frame,
+                                                            const wire::ethernet_header& header,
+                                                            time_point now) noexcept {
   if (!guard_) return std::nullopt;
   if (const auto end = guard_->stops_entering(peer, frame, now)) return end;
   if (!header.destination.is_group()) {
@@ -393,7 +395,7 @@ void lane::on_timer(time_point now, outbox& out) noexcept {
   if (!out.push_frame({}, std::array{bytes_view(frame)})) drops_.count(drop::outbox_full);
 }
 
-time_point lane::wake() const noexcept {
+[[gnu::hot]] time_point lane::wake() const noexcept {
   const time_point due = std::min(wake_, reassembly_.expires_at());
   return guard_ ? std::min(due, guard_->loops().due()) : due;
 }
@@ -438,12 +440,12 @@ void lane::forget_own_address(peer_id peer) noexcept {
 
 void lane::set_sending(peer_id peer, session_id id) noexcept { links_[peer.value].sending = id; }
 
-const session* lane::find(session_id id) const noexcept {
+[[gnu::hot]] const session* lane::find(session_id id) const noexcept {
   const place& p = places_[id.value & (places_.size() - 1)];
   return id && p.id == id ? p.installed.get() : nullptr;
 }
 
-session* lane::find_mutable(session_id id) noexcept {
+[[gnu::hot]] session* lane::find_mutable(session_id id) noexcept {
   const place& p = places_[id.value & (places_.size() - 1)];
   return id && p.id == id ? p.installed.get() : nullptr;
 }

@@ -51,7 +51,7 @@ node::node(node_config config, std::vector<peer_config> peers, crypto::random so
 
 // ---- inputs
 
-void node::on_frame(const super_frame& frame, time_point now, outbox& out, bool more) {
+[[gnu::hot]] void node::on_frame(const super_frame& frame, time_point now, outbox& out, bool more) {
   gate_.budget().on_frame(now);
   lane_.on_frame(frame, more, now, out);
   settle(now, out);
@@ -62,7 +62,7 @@ void node::end_drain(time_point now, outbox& out) {
   settle(now, out);
 }
 
-void node::on_datagrams(std::span<const received> batch, time_point now, outbox& out) {
+[[gnu::hot]] void node::on_datagrams(std::span<const received> batch, time_point now, outbox& out) {
   lane_.on_datagrams(batch, now, out);
   if (!out.frames().empty()) gate_.budget().on_frame(now);
   settle(now, out);
@@ -83,7 +83,7 @@ void node::on_timer(instant at, outbox& out) {
   settle(at.now, out);
 }
 
-void node::settle(time_point now, outbox& out) {
+[[gnu::hot]] void node::settle(time_point now, outbox& out) {
   if (lane_.loops() != nullptr && !lane_.loops()->pending().empty()) on_loop_news(now, out);
   if (lane_.events().empty()) return;
   // Acting on an event may cause another (a staged frame that asks for a rekey), so the list may grow meanwhile.

@@ -36,7 +36,7 @@ void node::reserve_stamps(const wire::tai64n& sent) noexcept {
   if (sent > saved_reserve_) urgent_ = changed_ = true;
 }
 
-time_point node::keep_due() const noexcept {
+[[gnu::hot]] time_point node::keep_due() const noexcept {
   if (!changed_) return time_point::max();
   return urgent_ || !kept_at_ ? time_point::min() : *kept_at_ + keep_pace;
 }

@@ -21,12 +21,12 @@ bool outbox::train::continues_with(const endpoint& next_to, peer_id next_peer, b
          to == next_to;
 }
 
-bytes_span outbox::room(std::size_t size) noexcept {
+[[gnu::hot]] bytes_span outbox::room(std::size_t size) noexcept {
   if (size > arena_bytes_ - used_ || trains_.size() == max_trains) return {};
   return {arena_.get() + used_, size};
 }
 
-void outbox::push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept {
+[[gnu::hot]] void outbox::push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept {
   assert(size <= arena_bytes_ - used_ && trains_.size() < max_trains && stride > 0);
   const bytes_view bytes(arena_.get() + used_, size);
   used_ += size;
@@ -45,7 +45,7 @@ bytes_span outbox::keep(std::size_t size) noexcept {
   return kept;
 }
 
-bool outbox::push_frame(const offload& meta, std::span<const bytes_view> slices) noexcept {
+[[gnu::hot]] bool outbox::push_frame(const offload& meta, std::span<const bytes_view> slices) noexcept {
   if (slices.size() > max_slices - slices_.size()) return false;
   // slices_ never grows beyond its reserve, so spans into it stay valid until clear().
   const auto first = slices_.insert(slices_.end(), slices.begin(), slices.end());
@@ -57,11 +57,11 @@ void outbox::push_notice(notice::kind what, peer_id peer, const endpoint& where)
   if (notices_.size() < max_notices) notices_.push_back({what, peer, where});
 }
 
-bool outbox::is_filling() const noexcept {
+[[gnu::hot]] bool outbox::is_filling() const noexcept {
   return used_ > warm_bytes || trains_.size() > max_trains / 2 || slices_.size() > max_slices / 2;
 }
 
-void outbox::clear() noexcept {
+[[gnu::hot]] void outbox::clear() noexcept {
   used_ = 0;
   trains_.clear();
   frames_.clear();

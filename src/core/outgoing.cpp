@@ -20,7 +20,7 @@ bool sums_where(const offload& meta, const wire::packet& p) noexcept {
   return meta.checksum_start == p.transport && meta.checksum_offset == p.checksum_offset();
 }
 
-drop parse_single(std::size_t max_frame, outgoing& out) noexcept {
+[[gnu::hot]] drop parse_single(std::size_t max_frame, outgoing& out) noexcept {
   if (out.bytes.size() > max_frame) return drop::long_frame;
   if (!out.meta.partial_checksum) return drop::none;
   const auto found = out.bytes.size() > small_frame ? wire::parse_packet(out.bytes) : std::nullopt;
@@ -37,7 +37,7 @@ drop parse_single(std::size_t max_frame, outgoing& out) noexcept {
 
 }  // namespace
 
-drop parse_outgoing(const super_frame& frame, std::size_t max_frame, outgoing& out) noexcept {
+[[gnu::hot]] drop parse_outgoing(const super_frame& frame, std::size_t max_frame, outgoing& out) noexcept {
   out.bytes = frame.bytes;
   out.meta = frame.meta;
   if (frame.meta.gso == gso_kind::none) return parse_single(max_frame, out);

@@ -27,7 +27,7 @@ bool packs::pack::add(bytes_view frame, std::size_t room) noexcept {
   return true;
 }
 
-packs::pack* packs::find(peer_id peer) noexcept {
+[[gnu::hot]] packs::pack* packs::find(peer_id peer) noexcept {
   for (pack& one : packs_) {
     if (one.frames > 0 && one.peer == peer) return &one;
   }

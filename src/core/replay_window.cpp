@@ -13,7 +13,7 @@ constexpr std::uint64_t words = replay_window::bits / word_bits;
 constexpr std::uint64_t mask(std::uint64_t counter) noexcept { return std::uint64_t{1} << (counter % word_bits); }
 }  // namespace
 
-bool replay_window::would_accept(std::uint64_t counter) const noexcept {
+[[gnu::hot]] bool replay_window::would_accept(std::uint64_t counter) const noexcept {
   // next_ could not express "2^64 - 1 was accepted".
   if (counter == std::numeric_limits<std::uint64_t>::max()) return false;
   if (counter >= next_) return true;
@@ -21,7 +21,7 @@ bool replay_window::would_accept(std::uint64_t counter) const noexcept {
   return (words_[counter / word_bits % words] & mask(counter)) == 0;
 }
 
-bool replay_window::accept(std::uint64_t counter) noexcept {
+[[gnu::hot]] bool replay_window::accept(std::uint64_t counter) noexcept {
   if (!would_accept(counter)) return false;
   if (counter >= next_) {
     // One word of the ring is always ahead of the window: that is why not all bits are usable, and why moving on only

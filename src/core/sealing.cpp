@@ -56,14 +56,14 @@ class stamp {
 
 }  // namespace
 
-std::size_t sealing::datagrams_of(const outgoing& frame, std::size_t room) noexcept {
+[[gnu::hot]] std::size_t sealing::datagrams_of(const outgoing& frame, std::size_t room) noexcept {
   if (frame.is != outgoing::shape::super) return wire::max_fragments;
   const std::size_t size = train_size(frame, room);
   if (size != 0) return std::max<std::size_t>(ceiling(frame.payload(), size), wire::max_fragments);
   return ceiling(frame.payload(), frame.meta.segment_size) * wire::max_fragments;
 }
 
-drop sealing::seal(outgoing& frame) noexcept {
+[[gnu::hot]] drop sealing::seal(outgoing& frame) noexcept {
   using shape = outgoing::shape;
   const std::size_t header = frame.is == shape::whole ? wire::frames_header_size : wire::train_header_size;
   if (frame.is != shape::super && header + frame.bytes.size() > room_ && !make_super(frame)) {
@@ -82,7 +82,7 @@ drop sealing::seal(outgoing& frame) noexcept {
   return drop::none;
 }
 
-drop sealing::seal_whole(bytes_span frame) noexcept {
+[[gnu::hot]] drop sealing::seal_whole(bytes_span frame) noexcept {
   const std::size_t stride = wire::frames_header_size + frame.size() + wire::data_overhead;
   const bytes_span sealed = out_.room(stride);
   if (sealed.empty()) return drop::outbox_full;

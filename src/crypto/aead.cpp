@@ -21,7 +21,7 @@ aead_key::aead_key(aead_key&&) noexcept = default;
 aead_key& aead_key::operator=(aead_key&&) noexcept = default;
 aead_key::~aead_key() = default;
 
-bool aead_key::open(std::uint64_t counter, bytes_view associated, bytes_span sealed) const noexcept {
+[[gnu::hot]] bool aead_key::open(std::uint64_t counter, bytes_view associated, bytes_span sealed) const noexcept {
   return cipher_->open(cipher::nonce_of(counter), associated, sealed, sealed.data());
 }
 
@@ -37,7 +37,7 @@ std::string_view aead_key::name() const noexcept {
   return "unknown";
 }
 
-void aead_key::seal_train(std::size_t count, next_message next, void* context) const noexcept {
+[[gnu::hot]] void aead_key::seal_train(std::size_t count, next_message next, void* context) const noexcept {
   for (std::size_t k = 0; k < count; ++k) {
     const message m = next(context, k);
     cipher_->seal(cipher::nonce_of(m.counter), m.associated, m.plain, m.sealed);

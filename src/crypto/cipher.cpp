@@ -5,7 +5,7 @@
 
 namespace lanloom::crypto {
 
-cipher::nonce cipher::nonce_of(std::uint64_t counter) noexcept {
+[[gnu::hot]] cipher::nonce cipher::nonce_of(std::uint64_t counter) noexcept {
   nonce n{};
   store_le64(n.data() + 4, counter);
   return n;
@@ -31,13 +31,15 @@ crypto::suite cipher::suite() const noexcept {
   return std::holds_alternative<chacha>(schedule_) ? crypto::suite::chacha20_poly1305 : crypto::suite::aes_256_gcm;
 }
 
-void cipher::seal(const nonce& n, bytes_view associated, bytes_view plain, std::uint8_t* sealed) const noexcept {
+[[gnu::hot]] void cipher::seal(const nonce& n, bytes_view associated, bytes_view plain,
+                               std::uint8_t* sealed) const noexcept {
   if (const auto* fast = std::get_if<accelerated_gcm>(&schedule_)) return fast->seal(n, associated, plain, sealed);
   if (const auto* aes = std::get_if<sodium_gcm>(&schedule_)) return aes->seal(n, associated, plain, sealed);
   std::get_if<chacha>(&schedule_)->seal(n, associated, plain, sealed);
 }
 
-bool cipher::open(const nonce& n, bytes_view associated, bytes_view sealed, std::uint8_t* plain) const noexcept {
+[[gnu::hot]] bool cipher::open(const nonce& n, bytes_view associated, bytes_view sealed,
+                               std::uint8_t* plain) const noexcept {
   if (sealed.size() < tag_size) return false;
   if (const auto* fast = std::get_if<accelerated_gcm>(&schedule_)) return fast->open(n, associated, sealed, plain);
   if (const auto* aes = std::get_if<sodium_gcm>(&schedule_)) return aes->open(n, associated, sealed, plain);
@@ -98,19 +100,19 @@ cipher::accelerated_gcm::~accelerated_gcm() {
   sodium_memzero(&entry_, sizeof entry_);
 }
 
-const gcm_key_data* cipher::accelerated_gcm::schedule() const noexcept {
+[[gnu::hot]] const gcm_key_data* cipher::accelerated_gcm::schedule() const noexcept {
   return reinterpret_cast<const gcm_key_data*>(memory_.data());
 }
 
-void cipher::accelerated_gcm::seal(const nonce& n, bytes_view associated, bytes_view plain,
-                                   std::uint8_t* sealed) const noexcept {
+[[gnu::hot]] void cipher::accelerated_gcm::seal(const nonce& n, bytes_view associated, bytes_view plain,
+                                                std::uint8_t* sealed) const noexcept {
   gcm_context context;
   entry_.seal(schedule(), context.data(), sealed, plain.data(), plain.size(), n.data(), associated.data(),
               associated.size(), sealed + plain.size(), tag_size);
 }
 
-bool cipher::accelerated_gcm::open(const nonce& n, bytes_view associated, bytes_view sealed,
-                                   std::uint8_t* plain) const noexcept {
+[[gnu::hot]] bool cipher::accelerated_gcm::open(const nonce& n, bytes_view associated, bytes_view sealed,
+                                                std::uint8_t* plain) const noexcept {
   // It decrypts and computes the tag in one pass; comparing, in constant time, is left to us.
   gcm_context context;
   std::array<std::uint8_t, tag_size> tag;

@@ -13,7 +13,7 @@ duration reading(clockid_t clock) noexcept {
 }
 }  // namespace
 
-time_point monotonic_now() noexcept { return time_point(reading(CLOCK_BOOTTIME)); }
+[[gnu::hot]] time_point monotonic_now() noexcept { return time_point(reading(CLOCK_BOOTTIME)); }
 wall_time wall_now() noexcept { return wall_time(reading(CLOCK_REALTIME)); }
 
 }  // namespace lanloom::os

@@ -22,7 +22,7 @@ constexpr std::size_t small_frame = 256;  // is written faster as a copy
 std::errc last_error() noexcept { return static_cast<std::errc>(errno); }
 
 // False when the header asks for something that `offload` has no words for, or contradicts itself.
-bool decode(const virtio::net_header& header, offload& out) noexcept {
+[[gnu::hot]] bool decode(const virtio::net_header& header, offload& out) noexcept {
   const auto type = static_cast<std::uint8_t>(header.gso_type & ~virtio::gso_ecn);
   out = {};
   switch (type) {
@@ -50,7 +50,7 @@ bool decode(const virtio::net_header& header, offload& out) noexcept {
   return out.gso == gso_kind::none || (out.partial_checksum && out.segment_size != 0);
 }
 
-virtio::net_header encode(const offload& meta) noexcept {
+[[gnu::hot]] virtio::net_header encode(const offload& meta) noexcept {
   return {
       .flags = meta.partial_checksum ? virtio::flag_needs_checksum : std::uint8_t{0},
       .gso_type = static_cast<std::uint8_t>(static_cast<std::uint8_t>(meta.gso) | (meta.ecn ? virtio::gso_ecn : 0)),
@@ -107,7 +107,7 @@ tap_offloads tap::set_offloads(const tap_offloads& wanted) noexcept {
   }
 }
 
-std::errc tap::read(bytes_span room, super_frame& out) noexcept {
+[[gnu::hot]] std::errc tap::read(bytes_span room, super_frame& out) noexcept {
   virtio::net_header header{};
   assert(room.size() > frame_headroom + 1 && frame_headroom >= sizeof header);
   // The header ends where the frame begins, so that one piece of memory takes both: several cost the kernel time.
@@ -126,7 +126,7 @@ std::errc tap::read(bytes_span room, super_frame& out) noexcept {
   return {};
 }
 
-std::errc tap::write(const offload& meta, std::span<const bytes_view> slices) noexcept {
+[[gnu::hot]] std::errc tap::write(const offload& meta, std::span<const bytes_view> slices) noexcept {
   if (slices.size() > max_slices) return std::errc::argument_list_too_long;
   virtio::net_header header = encode(meta);
   ssize_t n = 0;

@@ -24,7 +24,7 @@ void format_clear_header(bytes_span datagram, message_type type) noexcept {
 
 }  // namespace
 
-std::optional<message_type> classify(bytes_view datagram) noexcept {
+[[gnu::hot]] std::optional<message_type> classify(bytes_view datagram) noexcept {
   const std::size_t size = datagram.size();
   if (size < clear_header_size) return std::nullopt;
   if (datagram[1] != protocol_version || datagram[2] != 0 || datagram[3] != 0) return std::nullopt;
@@ -86,7 +86,7 @@ cookie_reply_view parse_cookie_reply(bytes_view datagram) noexcept {
   };
 }
 
-data_view parse_data(bytes_span datagram) noexcept {
+[[gnu::hot]] data_view parse_data(bytes_span datagram) noexcept {
   return {
       .receiver_index = load_le32(&datagram[4]),
       .counter = load_le64(&datagram[8]),
@@ -134,8 +134,8 @@ cookie_reply_layout format_cookie_reply(bytes_span datagram, std::uint32_t recei
   return {.nonce = datagram.subspan<8, 24>(), .sealed_cookie = datagram.subspan<32, 32>()};
 }
 
-void format_data_header(std::span<std::uint8_t, data_header_size> out, std::uint32_t receiver_index,
-                        std::uint64_t counter) noexcept {
+[[gnu::hot]] void format_data_header(std::span<std::uint8_t, data_header_size> out, std::uint32_t receiver_index,
+                                     std::uint64_t counter) noexcept {
   format_clear_header(out, message_type::data);
   store_le32(&out[4], receiver_index);
   store_le64(&out[8], counter);

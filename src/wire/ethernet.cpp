@@ -13,7 +13,7 @@ constexpr std::uint16_t vlan_id_bits = 0x0fff;
 
 }  // namespace
 
-std::optional<ethernet_header> parse_ethernet(bytes_view frame) noexcept {
+[[gnu::hot]] std::optional<ethernet_header> parse_ethernet(bytes_view frame) noexcept {
   if (frame.size() < untagged_size) return std::nullopt;
   ethernet_header header{};
   std::copy_n(frame.begin(), 6, header.destination.bytes.begin());
@@ -25,7 +25,7 @@ std::optional<ethernet_header> parse_ethernet(bytes_view frame) noexcept {
   return header;
 }
 
-bool is_pause(const mac_address& destination) noexcept {
+[[gnu::hot]] bool is_pause(const mac_address& destination) noexcept {
   return destination == mac_address{{0x01, 0x80, 0xc2, 0x00, 0x00, 0x01}};
 }
 

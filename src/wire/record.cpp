@@ -78,7 +78,7 @@ record parse_control(bytes_view plain) noexcept {
 
 }  // namespace
 
-std::optional<bytes_view> frames_view::next() noexcept {
+[[gnu::hot]] std::optional<bytes_view> frames_view::next() noexcept {
   if (rest_.empty() || failed_) return std::nullopt;
   const std::size_t length = rest_.size() < length_size ? 0 : load_le16(rest_.data());
   if (length < min_frame_size || length > rest_.size() - length_size) {
@@ -90,7 +90,7 @@ std::optional<bytes_view> frames_view::next() noexcept {
   return frame;
 }
 
-record parse_record(bytes_view plain) noexcept {
+[[gnu::hot]] record parse_record(bytes_view plain) noexcept {
   if (plain.empty()) return keepalive{};
   if ((plain[0] & kind_bits) == byte_of(record_kind::train)) return parse_train(plain);
   switch (plain[0]) {
@@ -135,7 +135,8 @@ std::optional<std::size_t> segment_size(const train_view& segment, const packet&
   return when(others % (count - 1) == 0 && size >= here, size);
 }
 
-void format_frames_header(std::span<std::uint8_t, frames_header_size> out, std::uint16_t frame_length) noexcept {
+[[gnu::hot]] void format_frames_header(std::span<std::uint8_t, frames_header_size> out,
+                                       std::uint16_t frame_length) noexcept {
   out[0] = byte_of(record_kind::frames);
   store_le16(&out[1], frame_length);
 }

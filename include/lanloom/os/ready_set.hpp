@@ -17,6 +17,8 @@ class ready_set {
   // At most 32, which must stay open as long as this. It takes nothing over.
   explicit ready_set(std::initializer_list<int> fds);
 
+  static constexpr std::chrono::milliseconds forever{-1};
+
   // Bit i: the i-th descriptor has something to read, or an error that reading will tell. 0: none within `most`, or a
   // signal came.
   [[nodiscard]] unsigned wait(std::chrono::milliseconds most) noexcept;
