@@ -13,8 +13,8 @@
 # the plots *.svg to DIRECTORY (build/bench) and prints the table: medians with least and greatest. Absolute figures move
 # with the machine and its load; compare inside one run.
 #
-# The single streams at inner MTU 1400 and 1500 run 5 s: how wide TCP's congestion window is after its start differs from
-# stream to stream, and it takes seconds to grow. The other streams run 2 or 3 s.
+# The single streams of the cells base and mtu-1500 run 5 s: how wide TCP's congestion window is after its start differs
+# from stream to stream, and it takes seconds to grow. The other streams run 2 or 3 s (--quick: 1.5 s).
 #
 # Both hosts and both ends of the load share this machine. What is missing (a partner that can be neither found nor
 # downloaded, a configuration this lanloom does not know) is named and left out. Everything lives in namespaces of its

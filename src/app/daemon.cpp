@@ -258,7 +258,7 @@ void daemon::wait_for_traffic() {
   if (came) drain_udp();
   const std::size_t found = told || (came && answered_) ? drain_tap() : 0;
   // The kernel may answer what is written to the TAP before the write returns; where it does, that is not waited for.
-  answered_ = came ? found > 0 : told && now_ - came_at_ < company::gap;
+  if (came || told) answered_ = came ? found > 0 : now_ - came_at_ < company::gap;
   if (came) came_at_ = now_;
   if (came || found > 0) crossed_at_ = now_;
   if (works) work();

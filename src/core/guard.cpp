@@ -25,7 +25,7 @@ guard::guard(const std::array<std::uint8_t, 16>& network, const crypto::public_k
              std::span<const crypto::public_key> peers, std::uint64_t nonce, time_point now)
     : mac_(probe_source(network, own)), loops_(network, own, peers, nonce, now), storms_(peers.size()) {}
 
-std::optional<drop> guard::stops_leaving(bytes_view frame, time_point now) noexcept {
+[[gnu::hot]] std::optional<drop> guard::stops_leaving(bytes_view frame, time_point now) noexcept {
   if (const auto probe = wire::parse_probe(frame); probe && loops_.is_ours(*probe)) {
     return loops_.on_lan_probe(*probe, now);
   }
@@ -33,7 +33,7 @@ std::optional<drop> guard::stops_leaving(bytes_view frame, time_point now) noexc
   return std::nullopt;
 }
 
-std::optional<drop> guard::stops_entering(peer_id from, bytes_view frame, time_point now) noexcept {
+[[gnu::hot]] std::optional<drop> guard::stops_entering(peer_id from, bytes_view frame, time_point now) noexcept {
   if (const auto probe = wire::parse_probe(frame); probe && loops_.is_ours(*probe)) {
     return loops_.on_peer_probe(from, *probe, now);
   }
