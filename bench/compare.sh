@@ -14,7 +14,7 @@
 # with the machine and its load; compare inside one run.
 #
 # The single streams of the cells base and mtu-1500 run 5 s: how wide TCP's congestion window is after its start differs
-# from stream to stream, and it takes seconds to grow. The other streams run 2 or 3 s (--quick: 1.5 s).
+# from stream to stream, and it takes seconds to grow. The other streams run 1.5 or 3 s (--quick: 1.5 s).
 #
 # Both hosts and both ends of the load share this machine. What is missing (a partner that can be neither found nor
 # downloaded, a configuration this lanloom does not know) is named and left out. Everything lives in namespaces of its
@@ -44,7 +44,7 @@ if [ "$quick" = yes ]; then
   rounds=${rounds:-1} seconds=1.5 seconds_single=1.5 seconds_four=1.5 load=1.5 turns=2 turns_of_ratio=2
   wanted_cells=${wanted_cells:- base idle reverse bidirectional udp-64 rtt-500 no-gso mtu-1500 mtu-9000 loss-0.1 loss-1 }
 else
-  rounds=${rounds:-5} seconds=3 seconds_single=5 seconds_four=2 load=3 turns=10 turns_of_ratio=7
+  rounds=${rounds:-5} seconds=3 seconds_single=5 seconds_four=1.5 load=3 turns=5 turns_of_ratio=14
 fi
 
 # shellcheck source=packaging/lab.sh
