@@ -246,8 +246,8 @@ void daemon::wait_for_traffic() {
 }
 
 // While something crosses, a turn asks for traffic and the timer alone, which takes a third of the system calls, and
-// Asio only has a look now and then. It waits without a timeout: to set and to end one costs a virtual machine two
-// exits, on the way of each frame. So when nothing crosses any more is the timer's to say.
+// Asio only has a look now and then. It waits without a timeout: the kernel would set and end a timer for
+// each frame, on its way. So when nothing crosses any more is timer_'s to say.
 [[gnu::hot, gnu::noinline]] void daemon::turn() {
   const bool works = may_work();
   const unsigned ready = ready_.wait(works || !lingers() ? std::chrono::milliseconds{0} : os::ready_set::forever);
