@@ -115,7 +115,7 @@ a_table_that_could_not_be_loaded_comes_when_it_can() {
   alpha mount --bind "$D/nft.broken" "$nft"
   alpha "$D/nft.real" flush ruleset
   eventually 20 grep -q 'Error: busy' "$D/alpha.log"
-  alpha umount "$nft"
+  eventually 10 alpha umount "$nft" # not while it runs
   eventually 20 has_table
   # And when it was left alone, with a reload.
   alpha "$LANLOOM" reload alpha
@@ -132,6 +132,27 @@ a_table_that_could_not_be_loaded_comes_when_it_can() {
 }
 table_left_alone() { problems | grep -q 'left alone: load nft table'; }
 case_of a_table_that_could_not_be_loaded_comes_when_it_can
+
+a_table_flushed_before_it_was_seen_comes_back() {
+  local nft
+  nft=$(readlink -f "$(command -v nft)")
+  cp "$nft" "$D/nft.real"
+  cat >"$D/nft.raced" <<EOF
+#!/bin/sh
+"$D/nft.real" "\$@" || exit
+if [ "\$1" = -f ] && rm "$D/race" 2>/dev/null; then "$D/nft.real" flush ruleset; fi
+EOF
+  chmod +x "$D/nft.raced"
+  alpha "$LANLOOM" reload alpha
+  touch "$D/race"
+  alpha mount --bind "$D/nft.raced" "$nft"
+  mended alpha "$D/nft.real" flush ruleset
+  test ! -e "$D/race"
+  eventually 20 has_table
+  eventually 10 alpha umount "$nft" # not while it runs
+  same "what is wrong" "" "$(problems)"
+}
+case_of a_table_flushed_before_it_was_seen_comes_back
 
 is_unplugged() { ! alpha ip -o link show ll-alpha | grep -q master; }
 is_plugged() { alpha ip -o link show ll-alpha | grep -q 'master br-lan'; }
