@@ -145,13 +145,16 @@ def table(cells: dict, cell: str) -> list:
 
 
 def machine() -> dict:
-    model = "unknown"
+    """Of its instructions the widest that libipsec-mb computes AES-GCM with: with AVX-512 it is several times as fast."""
+    told: dict = {}
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         for line in f:
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    return {"processor": model, "processors": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()[0]}
+            name, _, value = line.partition(":")
+            told.setdefault(name.strip(), value.strip())
+    flags = set(told.get("flags", "").split())
+    wide = [name for name, needed in (("AVX-512", {"avx512vl", "vaes", "vpclmulqdq"}), ("AVX2", {"avx2"})) if needed <= flags]
+    return {"processor": told.get("model name", "unknown"), "aes_by": next(iter(wide), "no AVX2"), "processors": os.cpu_count(),
+            "kernel": platform.release(), "load": os.getloadavg()[0]}
 
 
 def write(samples: str, directory: str, commit: str, quick: str, notes: str) -> None:
@@ -168,7 +171,7 @@ def write(samples: str, directory: str, commit: str, quick: str, notes: str) -> 
     with open(os.path.join(directory, "compare.json"), "w", encoding="utf-8") as f:
         json.dump(report, f, indent=1)
     host = report["machine"]
-    lines = [f"{host['processor']}, {host['processors']} processors for both hosts and both ends of the load, Linux "
+    lines = [f"{host['processor']} ({host['aes_by']}), {host['processors']} processors for both hosts and both ends of the load, Linux "
              f"{host['kernel']}; {report['when']}, commit {commit}; median (least…greatest) of {rounds} "
              + ("round" if rounds == 1 else "rounds") + ".", ""]
     for cell in CELLS:
