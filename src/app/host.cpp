@@ -141,7 +141,7 @@ class host::pass {
     kernel.table_is_right = same && is_as_loaded();
   }
   bool is_as_loaded() {
-    if (host_.table_.listing.empty()) return false;  // somebody took it away before it could be listed
+    if (host_.table_.listing.empty()) return false;
     if (!host_.table_doubted_) return true;
     // Until it has been seen as it should be: looking may fail, and loading it again.
     host_.table_doubted_ = os::nft_list_table(nft_table_name(host_.instance_)) != host_.table_.listing;

@@ -62,7 +62,6 @@ reconciler::reconciler(boost::asio::io_context& io, host& on, plan wanted, std::
 void reconciler::start() {
   watch_route();
   watch_nft();
-  host_.doubt_table();
   look_in(settle_time);  // between the start's last look and now anything may have happened
 }
 

@@ -33,7 +33,7 @@ namespace lanloom::app {
 // The nft table as it was loaded last, to tell whether somebody changed it.
 struct loaded_table {
   std::string text;     // what we gave to nft
-  std::string listing;  // what nft made of it
+  std::string listing;  // what nft made of it; empty: it was gone before it could be listed, and is never right
 };
 
 struct setup_error : std::runtime_error {
