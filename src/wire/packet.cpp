@@ -31,6 +31,10 @@ constexpr std::uint8_t flag_rst = 0x04;
 constexpr std::uint8_t flag_psh = 0x08;
 constexpr std::uint8_t flag_urg = 0x20;
 constexpr std::uint8_t flag_cwr = 0x80;
+constexpr std::uint8_t option_end = 0;
+constexpr std::uint8_t option_nop = 1;
+constexpr std::uint8_t option_md5 = 19;
+constexpr std::uint8_t option_ao = 29;
 
 // Hop-by-hop, routing and destination options: next header, length in units of 8 bytes beyond the first.
 constexpr bool is_option_header(std::uint8_t next) noexcept { return next == 0 || next == 43 || next == 60; }
@@ -78,6 +82,20 @@ std::uint16_t pseudo_sum(bytes_view frame, const packet& of) noexcept {
   store_be16(&tail[2], static_cast<std::uint16_t>(length));
   const bytes_view addresses = of.is_v4 ? frame.subspan(of.ip + 12, 8) : frame.subspan(of.ip + 8, 32);
   return ones_complement_sum(addresses, ones_complement_sum(tail));
+}
+
+// TCP MD5 (RFC 2385) and TCP-AO (RFC 5925) sign each segment. Options that cannot be read count as such.
+bool has_signature(bytes_view options) noexcept {
+  for (std::size_t at = 0; at < options.size() && options[at] != option_end;) {
+    if (options[at] == option_nop) {
+      ++at;
+      continue;
+    }
+    if (options[at] == option_md5 || options[at] == option_ao) return true;
+    if (at + 1 == options.size() || options[at + 1] < 2) return true;
+    at += options[at + 1];
+  }
+  return false;
 }
 
 }  // namespace
@@ -139,6 +157,8 @@ void patch_headers(bytes_span headers, const packet& of, const segment_run& run)
 
 bool may_be_cut(bytes_view headers, const packet& of) noexcept {
   if (!of.is_tcp || (headers[of.transport + tcp_flags] & (flag_syn | flag_rst | flag_urg)) != 0) return false;
+  const std::size_t options = of.transport + tcp_size;
+  if (has_signature(headers.subspan(options, of.payload - options))) return false;
   return !of.is_v4 || (load_be16(&headers[of.ip + 6]) & dont_fragment) != 0;
 }
 

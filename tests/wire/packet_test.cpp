@@ -126,6 +126,23 @@ TEST_CASE("packet: what may be cut anew") {
   }
 }
 
+TEST_CASE("packet: what is signed, or has options that cannot be read, may not be cut anew") {
+  const auto may = [](const bytes& options) {
+    recipe r;
+    r.tcp_options = options.size();
+    bytes frame = make(r);
+    std::copy(options.begin(), options.end(),
+              frame.begin() + static_cast<std::ptrdiff_t>(r.headers() - options.size()));
+    return may_be_cut(frame, *parse_packet(frame));
+  };
+  CHECK(may({1, 1, 8, 10, 0, 0, 0, 19, 0, 0, 0, 29}));  // timestamps
+  CHECK(may({0, 19, 18, 0}));                           // behind the end
+  CHECK_FALSE(may({1, 1, 19, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+  CHECK_FALSE(may({29, 16, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
+  CHECK_FALSE(may({1, 1, 1, 8}));
+  CHECK_FALSE(may({8, 0, 1, 1}));
+}
+
 TEST_CASE("packet: CWR, DHCP") {
   const auto cwr = [](const recipe& r) {
     const bytes f = make(r);

@@ -37,8 +37,8 @@ class tap {
 
   // One frame into room[frame_headroom..]; `out` borrows room, whose last byte stays free. REQUIRES room.size() >
   // frame_headroom + 1.
-  // resource_unavailable_try_again: nothing to read. protocol_error: a virtio header that `offload` cannot express
-  // (count drop::bad_offload). message_size: longer than room, cut and lost. Else: the device is gone.
+  // resource_unavailable_try_again: nothing to read. protocol_error: a packet that a virtio header or `offload` cannot
+  // express (count drop::bad_offload). message_size: longer than room, cut and lost. Else: the device is gone.
   [[nodiscard]] std::errc read(bytes_span room, super_frame& out) noexcept;
 
   // One frame, gathered from slices. io_error: interface down. invalid_argument: the kernel refused the offload.

@@ -41,7 +41,8 @@ struct segment_run {
 // checksum field by the difference of lengths.
 void patch_headers(bytes_span headers, const packet& of, const segment_run& run) noexcept;
 
-// Whether its payload may be cut anew to fit a path: TCP without SYN, RST and URG, over IPv4 with DF or IPv6.
+// Whether its payload may be cut anew to fit a path: TCP without SYN, RST, URG and a signature (MD5, AO), over
+// IPv4 with DF or IPv6.
 [[nodiscard]] bool may_be_cut(bytes_view headers, const packet& of) noexcept;
 [[nodiscard]] bool has_cwr(bytes_view headers, const packet& of) noexcept;
 // Ports 67, 68, 546, 547: clients read these raw, so their checksum must be complete.
