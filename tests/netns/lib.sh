@@ -172,6 +172,7 @@ between_places() {
   shift
   for word in "$@"; do
     case $word in
+      *::*) words+=("$word") ;; # an address
       *:*) words+=("$(place_of "${word%%:*}"):${word#*:}") ;;
       *) words+=("$word") ;;
     esac

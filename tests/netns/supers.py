@@ -2,15 +2,21 @@
 """supers.py CASE PLACE... - packets that the kernel has not segmented or summed, from one place to another. A PLACE is
 as in frames.py. What arrives is cut and summed here, by hand, and compared.
 
-supers.py trains FROM TO                  TCP and UDP over IPv4 and IPv6 with 0 to 2 tags, options, extension headers
+supers.py trains FROM TO [whole]          TCP and UDP over IPv4 and IPv6 with 0 to 2 tags, options, extension headers;
+                                          whole: some of each TCP packet must arrive as a super-frame
 supers.py singles FROM TO                 UDP packets one by one; some are handed on as one, and none is altered by that
+supers.py tagged FROM TO TAGS             4 MiB by TCP between the two kernels, by IPv4 and IPv6, with 1 or 2 VLAN tags
 supers.py dhcp FROM TO ADDRESS            DHCP-sized messages from a socket of the host; the reader is a raw one
 supers.py stream FROM TO ADDRESS          4 MiB by TCP to ADDRESS, content compared; and 60 UDP datagrams of each size
 """
+import fcntl
 import hashlib
+import math
+import os
 import random
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -18,9 +24,13 @@ import time
 from frames import DEADLINE, PACKET_AUXDATA, SOL_PACKET, VLAN_TPID_VALID, VLAN_VALID, checksum, enter, pattern, port, require
 
 PACKET_VNET_HDR = 15
+TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 = 1, 2, 4
 NEEDS_CSUM = 1
 TCP4, TCP6, UDP = 1, 4, 5
 FIN, PSH, CWR = 1, 8, 128
+TAGS = [b"", struct.pack("!HH", 0x8100, 42), struct.pack("!HHHH", 0x88A8, 7, 0x8100, 42)]
 
 
 class super_port(port):
@@ -28,12 +38,12 @@ class super_port(port):
 
     options = ((SOL_PACKET, PACKET_VNET_HDR, 1),)
 
-    def receive_all(self, wanted, enough):
+    def receive_all(self, wanted, enough, forever=False):
         """(header, frame) of what comes in, until `enough` of the list, or time is up."""
         got = []
-        end = time.monotonic() + DEADLINE
+        end = math.inf if forever else time.monotonic() + DEADLINE
         while not enough(got) and (left := end - time.monotonic()) > 0:
-            self.socket.settimeout(left)
+            self.socket.settimeout(None if forever else left)
             try:
                 whole, ancillary, _, address = self.socket.recvmsg(70000, 256)
             except TimeoutError:
@@ -62,8 +72,7 @@ class packet:
 
     def __init__(self, to, source, v6, tcp, tags, options, size):
         self.v6, self.tcp, self.size = v6, tcp, size
-        tag = [b"", struct.pack("!HH", 0x8100, 42), struct.pack("!HHHH", 0x88A8, 7, 0x8100, 42)][tags]
-        self.link = to + source + tag + struct.pack("!H", 0x86DD if v6 else 0x0800)
+        self.link = to + source + TAGS[tags] + struct.pack("!H", 0x86DD if v6 else 0x0800)
         self.options = options
         extension = bytes([6 if tcp else 17, 0, 1, 4, 0, 0, 0, 0]) if options else b""
         self.extension = extension if v6 else b"\x01" * (8 if options else 0)
@@ -159,7 +168,7 @@ def require_stream(one, parts, name):
         require(part[flags_at] == expected, f"{name}: segment {k} has flags {part[flags_at]:02x}")
 
 
-def trains(source, sink):
+def trains(source, sink, whole=""):
     for v6 in False, True:
         for tcp in True, False:
             for tags in 0, 1, 2:
@@ -172,6 +181,7 @@ def trains(source, sink):
                         name = f"{'TCP' if tcp else 'UDP'}{6 if v6 else 4} of {size} in {segment}, {tags} tags"
                         require(sum(payload_of(one, f) for _, f in got) == size, f"{name} does not arrive whole")
                         parts, sizes = flattened(one, got)
+                        require(sizes or not (tcp and whole), f"{name} arrives in single frames")
                         # TCP may have been cut anew, for a narrow path; UDP never.
                         require(not sizes or max(sizes) <= segment, f"{name}: segments of {sizes}")
                         if parts == list(one.segments(segment)):
@@ -221,14 +231,15 @@ def dhcp(source, sink, address):
 
 def stream(source, sink, address):
     content = random.Random(7).randbytes(4 << 20)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with enter(sink.netns):
-        server = socket.create_server((address, 5999), reuse_port=True)
-        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server = socket.create_server((address, 5999), family=family, reuse_port=True)
+        datagrams = socket.socket(family, socket.SOCK_DGRAM)
         datagrams.bind((address, 5999))
         datagrams.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
     with enter(source.netns):
-        client = socket.socket()
-        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        client = socket.socket(family)
+        sender = socket.socket(family, socket.SOCK_DGRAM)
     server.settimeout(DEADLINE)
     digest = []
 
@@ -262,8 +273,44 @@ def stream(source, sink, address):
                 require(got == struct.pack("!H", number) + pattern(size), f"a datagram of {size} bytes arrives altered")
 
 
+def behind_tags(place, tag, number):
+    """A TAP beside `place`, with addresses of its own; what its kernel sends leaves `place` with `tag` before its type,
+    and what comes in with it goes to the TAP without."""
+    with enter(place.netns):
+        tap = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"tagged", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        fcntl.ioctl(tap, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
+        for words in (f"address add 10.99.0.{number}/24 dev tagged", f"address add fd99::{number}/64 dev tagged nodad",
+                      f"link set tagged up mtu {1500 - len(tag)}"):
+            subprocess.run(["ip", *words.split()], check=True)
+
+    def moved(whole, by, frame):
+        flags, gso, length, size, start, field = struct.unpack("=BBHHHH", whole[:10])
+        return struct.pack("=BBHHHH", flags, gso, length + by if gso else 0, size, start + by if flags & NEEDS_CSUM else 0,
+                           field) + frame
+
+    def outward():
+        while True:
+            whole = os.read(tap, 70000)
+            place.send(moved(whole, len(tag), whole[10:22] + tag + whole[22:]))
+
+    def inward():
+        while True:
+            [(header, frame)] = place.receive_all(lambda f: f[12:12 + len(tag)] == tag, len, forever=True)
+            os.write(tap, moved(struct.pack("=BBHHHH", *header), -len(tag), frame[:12] + frame[12 + len(tag):]))
+    for one in outward, inward:
+        threading.Thread(target=one, daemon=True).start()
+
+
+def tagged(source, sink, tags):
+    behind_tags(source, TAGS[int(tags)], 1)
+    behind_tags(sink, TAGS[int(tags)], 2)
+    stream(source, sink, "10.99.0.2")
+    stream(source, sink, "fd99::2")
+
+
 if __name__ == "__main__":
     case, *rest = sys.argv[1:]
-    kind = super_port if case in ("trains", "singles") else port
-    places = [kind(word) if ":" in word else word for word in rest]
-    {"trains": trains, "singles": singles, "dhcp": dhcp, "stream": stream}[case](*places)
+    kind = super_port if case in ("trains", "singles", "tagged") else port
+    places = [kind(word) if word.startswith("/") else word for word in rest]
+    {"trains": trains, "singles": singles, "tagged": tagged, "dhcp": dhcp, "stream": stream}[case](*places)
