@@ -69,10 +69,11 @@ inline std::vector<std::uint8_t> example_frame(std::uint8_t to, std::uint8_t fro
   return frame;
 }
 
-inline void feed_frame(core::node& node, const std::vector<std::uint8_t>& frame, time_point now, core::outbox& out) {
+inline void feed_frame(core::node& node, const std::vector<std::uint8_t>& frame, time_point now, core::outbox& out,
+                       const offload& meta = {}) {
   std::vector<std::uint8_t> room(frame_headroom + frame.size());
   std::copy(frame.begin(), frame.end(), room.begin() + frame_headroom);
-  node.on_frame({bytes_span(room).subspan(frame_headroom), {}}, now, out);
+  node.on_frame({bytes_span(room).subspan(frame_headroom), meta}, now, out);
 }
 
 // alpha at 192.168.50.6 and beta at 192.168.50.5, on a clock that stands still until it is moved.
