@@ -134,13 +134,16 @@ findings check_offloads(examination& e) {
   return judge_offloads(os::offload_probe().answer());
 }
 
-finding judge_cipher(cipher_choice choice, bool has_aes) {
+finding judge_cipher(cipher_choice choice, offload_choice wish, bool has_aes) {
   constexpr const char* id = "cipher";
   if (has_aes) {
     if (choice == cipher_choice::chacha20_poly1305) {
       return pass(id, "the processor has AES instructions; the file asks for chacha20-poly1305");
     }
-    const auto engine = crypto::gcm_engine::choose(crypto::accelerator::automatic);
+    using crypto::accelerator;
+    const auto engine = crypto::gcm_engine::choose(wish == offload_choice::off  ? accelerator::off
+                                                   : wish == offload_choice::on ? accelerator::on
+                                                                                : accelerator::automatic);
     const auto by = engine.accelerated() ? std::string("libipsec-mb")
                                          : "libsodium: libipsec-mb is not used, " + std::string(engine.reason());
     return pass(id, "the processor has AES instructions; aes-256-gcm is computed by " + by);
@@ -155,8 +158,8 @@ finding judge_cipher(cipher_choice choice, bool has_aes) {
 }
 
 findings check_cipher(examination& e) {
-  return {judge_cipher(e.has_file() ? e.file().node.cipher : cipher_choice::automatic,
-                       crypto::available(crypto::suite::aes_256_gcm))};
+  const config asked = e.has_file() ? e.file() : config{};
+  return {judge_cipher(asked.node.cipher, asked.offload.accelerator, crypto::available(crypto::suite::aes_256_gcm))};
 }
 
 finding judge_clock(wall_time now) {

@@ -4,6 +4,7 @@
 #include <lanloom/app/bridge_forwards.hpp>
 #include <lanloom/app/doctor.hpp>
 #include <lanloom/app/doctor_checks.hpp>
+#include <lanloom/crypto/gcm_engine.hpp>
 
 #include "example_host.hpp"
 #include "os/partner.hpp"
@@ -179,10 +180,16 @@ TEST_CASE("nft, cipher and clock are judged") {
   CHECK(judge_nft("something else\n", true).result == verdict::warn);
   CHECK(judge_nft("", true).result == verdict::fail);
   CHECK(judge_nft("", false).result == verdict::warn);
-  CHECK(judge_cipher(cipher_choice::automatic, true).result == verdict::pass);
-  CHECK(judge_cipher(cipher_choice::automatic, false).result == verdict::warn);
-  CHECK(judge_cipher(cipher_choice::aes_256_gcm, false).result == verdict::fail);
-  CHECK(judge_cipher(cipher_choice::chacha20_poly1305, false).result == verdict::pass);
+  CHECK(judge_cipher(cipher_choice::automatic, offload_choice::automatic, true).result == verdict::pass);
+  CHECK(judge_cipher(cipher_choice::automatic, offload_choice::automatic, false).result == verdict::warn);
+  CHECK(judge_cipher(cipher_choice::aes_256_gcm, offload_choice::automatic, false).result == verdict::fail);
+  CHECK(judge_cipher(cipher_choice::chacha20_poly1305, offload_choice::automatic, false).result == verdict::pass);
+  const auto by = [](offload_choice accelerator) {
+    return judge_cipher(cipher_choice::automatic, accelerator, true).what;
+  };
+  CHECK(by(offload_choice::off).ends_with("by libsodium: libipsec-mb is not used, it is switched off"));
+  CHECK(by(offload_choice::on).ends_with("by libipsec-mb") ==
+        crypto::gcm_engine::choose(crypto::accelerator::on).accelerated());
   CHECK(judge_clock(wall_time(std::chrono::hours(24))).result == verdict::warn);
   CHECK(judge_clock(wall_time(std::chrono::seconds(1800000000))).result == verdict::pass);
 }

@@ -2,8 +2,7 @@
 // train_fuzz.cpp - a batch of records as a peer with valid keys could send it, up to what is written to the TAP.
 //
 // The input is a list of { length u16, record }, after one byte that says what the TAP takes. Whatever comes: the
-// kernel could accept each write, nothing is longer than an IP packet with its Ethernet header, and every segment is
-// either delivered or counted as lost.
+// kernel could accept each write, and nothing is longer than an IP packet with its Ethernet header.
 #include <lanloom/core/lane.hpp>
 #include <lanloom/crypto/random.hpp>
 

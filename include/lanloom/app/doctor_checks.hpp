@@ -103,7 +103,7 @@ using program_runner = std::function<std::optional<os::program_result>(
 [[nodiscard]] findings judge_offloads(const std::optional<os::kernel_offloads>& found);
 [[nodiscard]] finding judge_node_user(const os::sandbox_identity& identity);
 [[nodiscard]] finding judge_nft(const std::string& version, bool needed);  // empty: not installed
-[[nodiscard]] finding judge_cipher(cipher_choice choice, bool has_aes);
+[[nodiscard]] finding judge_cipher(cipher_choice choice, offload_choice accelerator, bool has_aes);
 [[nodiscard]] finding judge_clock(wall_time now);
 
 // doctor_firewall.cpp
