@@ -76,7 +76,7 @@ lane::lane(std::size_t peers, std::uint16_t mtu, std::vector<wire::mac_address> 
       return send_frame(*where->peer, parsed, true, now, out);
     }
   }
-  if (guard_ && !guard_->storms().may_leave(header->destination, now)) return drop::storm_limited;
+  if (guard_ && !guard_->storms().may_leave(header->destination, now, parsed.packets())) return drop::storm_limited;
   parsed.flooded = links_.size() > 1;
   for (std::size_t i = 0; i < links_.size(); ++i) {
     drops_.count(send_frame(peer_id{static_cast<std::uint16_t>(i)}, parsed, false, now, out));
@@ -307,7 +307,8 @@ drop lane::on_segment(const addressed& from, const wire::train_view& segment, ti
 drop lane::deliver_run(runs::run run, time_point now, outbox& out) noexcept {
   const auto header = wire::parse_ethernet(run.front().view.headers);
   if (const drop refused = check_arrived(header); refused != drop::none) return refused;
-  if (const auto end = guard_stops_entering(run.front().peer, run.front().view.headers, *header, now)) return *end;
+  if (const auto end = guard_stops_entering(run.front().peer, run.front().view.headers, *header, run.size(), now))
+    return *end;
   if (const drop lost = write_run(run, tap_offloads_, out); lost != drop::none) return lost;
   const std::size_t frames = runs::frames_of(run);
   std::size_t bytes = frames * run.front().view.headers.size();
@@ -333,7 +334,7 @@ drop lane::on_fragment(const addressed& from, const wire::fragment_view& fragmen
   const auto header = wire::parse_ethernet(frame);
   if (const drop refused = check_arrived(header); refused != drop::none) return refused;
   if (frame.size() > max_frame_) return drop::long_frame;
-  if (const auto end = guard_stops_entering(peer, frame, *header, now)) return *end;
+  if (const auto end = guard_stops_entering(peer, frame, *header, 1, now)) return *end;
   if (!out.push_frame({}, std::array{frame})) return drop::outbox_full;
   delivered(peer, *header, 1, frame.size(), now);
   return drop::none;
@@ -365,7 +366,7 @@ drop lane::on_fragment(const addressed& from, const wire::fragment_view& fragmen
 }
 
 [[gnu::hot]] std::optional<drop> lane::guard_stops_entering(peer_id peer, bytes_view frame,
-                                                            const wire::ethernet_header& header,
+                                                            const wire::ethernet_header& header, std::size_t packets,
                                                             time_point now) noexcept {
   if (!guard_) return std::nullopt;
   if (const auto end = guard_->stops_entering(peer, frame, now)) return end;
@@ -373,7 +374,7 @@ drop lane::on_fragment(const addressed& from, const wire::fragment_view& fragmen
     const auto where = fdb_.lookup(header.destination, header.vlan, now);
     if (where && !where->peer) return std::nullopt;
   }
-  if (!guard_->storms().may_enter(peer, header.destination, now)) return drop::storm_limited;
+  if (!guard_->storms().may_enter(peer, header.destination, now, packets)) return drop::storm_limited;
   return std::nullopt;
 }
 

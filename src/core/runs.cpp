@@ -41,7 +41,7 @@ bool is_cut_of(const runs::segment& first, const runs::segment& next, std::size_
   return same_bytes(expected, next.view.headers);
 }
 
-// Packets for a group count one by one against the storm limit; of headers with options the kernel joins none either.
+// Packets for a group meet the storm limit one by one; of headers with options the kernel joins none either.
 bool may_be_joined(const runs::segment& first) noexcept {
   const wire::packet& packet = first.packet;
   if (first.view.count != 1 || packet.is_tcp || (first.view.headers[0] & 1U) != 0) return false;

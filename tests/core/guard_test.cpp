@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "core/lane_pair.hpp"
+#include "core/trains.hpp"
 
 using namespace lanloom;
 using namespace lanloom::core;
@@ -191,4 +191,30 @@ TEST_CASE("guard: in a lane, floods either way meet the storm limit, known unica
   CHECK_FALSE(from_b(frame_of({{2, 9, 9, 9, 9, 9}}, mac_b)));
   p.a.expect_only(drop::storm_limited, 4);
   CHECK(from_b(frame_of(mac_a, mac_b)));
+}
+
+TEST_CASE("guard: of a train the storm limit counts each packet, either way, and lets pass all of it or nothing") {
+  recipe r;
+  r.tcp = false;
+  r.payload = 128 * 8;
+  bytes frame = make(r, true);
+  std::copy_n(broadcast.bytes.begin(), 6, frame.begin());
+  lane_pair p = guarded();
+  for (unsigned k = 0; k < 20; ++k) p.b.send(frame, open, meta_of(r, 8));
+  REQUIRE(p.b.out.trains().size() == 1);
+  for (const auto& train : p.b.out.trains()) {
+    bytes copy(train.bytes.begin(), train.bytes.end());
+    p.a.arrive_train({copy, train.stride}, p.b.at, open);
+  }
+  CHECK(p.a.frames().size() == storm_limit::in.burst / 128 * 2);  // the TAP takes 64 packets at once
+  p.a.expect_only(drop::storm_limited, (20 - storm_limit::in.burst / 128) * 128);
+
+  lane_pair q = guarded();
+  std::size_t left = 0;
+  for (unsigned k = 0; k < 20; ++k) {
+    q.a.send(frame, open, meta_of(r, 8));
+    left += q.a.datagrams().size();
+  }
+  CHECK(left == storm_limit::out.burst / 128 * 128);
+  q.a.expect_only(drop::storm_limited, 20 - storm_limit::out.burst / 128);
 }

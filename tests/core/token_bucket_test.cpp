@@ -47,3 +47,13 @@ TEST_CASE("token bucket: in the long run exactly the rate, whatever the steps") 
   for (duration at{}; at < 100s; at += 333333ns) n += b.take(ten_a_second, start + at) ? 1U : 0U;
   CHECK(n == 5 + 999);
 }
+
+TEST_CASE("token bucket: several at once are had whole or not at all, and never more than the burst") {
+  token_bucket b;
+  CHECK_FALSE(b.take(ten_a_second, start, 6));
+  CHECK(b.take(ten_a_second, start, 3));
+  CHECK_FALSE(b.take(ten_a_second, start, 3));
+  CHECK(taken(b, start) == 2);
+  CHECK(b.take(ten_a_second, start + 500ms, 5));
+  CHECK_FALSE(b.take(ten_a_second, start + 1h, 6));
+}

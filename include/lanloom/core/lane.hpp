@@ -142,7 +142,7 @@ class lane {
 
   std::optional<drop> guard_stops_leaving(bytes_view frame, time_point now) noexcept;
   std::optional<drop> guard_stops_entering(peer_id peer, bytes_view frame, const wire::ethernet_header& header,
-                                           time_point now) noexcept;
+                                           std::size_t packets, time_point now) noexcept;
 
   [[nodiscard]] bool is_to_peer(const endpoint& to, time_point now) noexcept;
   drop switch_frame(const super_frame& frame, time_point now, outbox& out) noexcept;

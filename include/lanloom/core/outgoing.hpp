@@ -28,6 +28,10 @@ struct outgoing {
 
   [[nodiscard]] bytes_view headers() const noexcept { return bytes.first(packet.payload); }
   [[nodiscard]] std::size_t payload() const noexcept { return bytes.size() - packet.payload; }
+  // That the kernel would cut it into.
+  [[nodiscard]] std::size_t packets() const noexcept {
+    return is == shape::super ? (payload() + meta.segment_size - 1) / meta.segment_size : 1;
+  }
 };
 
 // `max_frame` is MTU + 22.

@@ -29,21 +29,22 @@ class storm_limit {
 
   explicit storm_limit(std::size_t peers) : in_(peers) {}
 
-  // Whether a frame to everybody may go to the peers, or come from one.
-  [[nodiscard]] bool may_leave(const wire::mac_address& destination, time_point now) noexcept {
-    return take(out_, out, destination, now);
+  // Whether a frame to everybody may go to the peers, or come from one. It counts as the `packets` that it is cut into.
+  [[nodiscard]] bool may_leave(const wire::mac_address& destination, time_point now, std::size_t packets = 1) noexcept {
+    return take(out_, out, destination, now, packets);
   }
-  [[nodiscard]] bool may_enter(peer_id from, const wire::mac_address& destination, time_point now) noexcept {
-    return take(in_[from.value], in, destination, now);
+  [[nodiscard]] bool may_enter(peer_id from, const wire::mac_address& destination, time_point now,
+                               std::size_t packets = 1) noexcept {
+    return take(in_[from.value], in, destination, now, packets);
   }
 
  private:
   struct side {
     token_bucket floods, bpdus;
   };
-  static bool take(side& s, const token_bucket::rate& floods, const wire::mac_address& destination,
-                   time_point now) noexcept {
-    return wire::is_bpdu(destination) ? s.bpdus.take(bpdu, now) : s.floods.take(floods, now);
+  static bool take(side& s, const token_bucket::rate& floods, const wire::mac_address& destination, time_point now,
+                   std::size_t packets) noexcept {
+    return wire::is_bpdu(destination) ? s.bpdus.take(bpdu, now, packets) : s.floods.take(floods, now, packets);
   }
 
   side out_;

@@ -8,6 +8,7 @@
 #include <lanloom/base/clock.hpp>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace lanloom::core {
 
@@ -18,11 +19,11 @@ class token_bucket {
     unsigned burst;  // at once, after a pause of burst × gap
   };
 
-  // Takes one; false when there is none.
-  [[nodiscard]] bool take(const rate& r, time_point now) noexcept {
+  // Takes n; false, and takes none, when there are not as many.
+  [[nodiscard]] bool take(const rate& r, time_point now, std::size_t n = 1) noexcept {
     const time_point from = std::max(paid_by_, now);
-    if (from - now > r.gap * (r.burst - 1)) return false;
-    paid_by_ = from + r.gap;
+    if (n > r.burst || from - now > r.gap * (r.burst - n)) return false;
+    paid_by_ = from + r.gap * n;
     return true;
   }
 
