@@ -42,8 +42,7 @@ constexpr int batches_per_turn = 4;
 constexpr std::chrono::milliseconds linger{20};       // behind traffic, before Asio's wait takes over
 constexpr std::chrono::milliseconds look_every{100};  // at what Asio has, while something crosses
 enum ready : unsigned { udp_is_ready = 1, tap_is_ready = 2, timer_is_due = 4 };
-constexpr unsigned refusals_to_believe = 3;   // of one kind of super-frame, by the TAP, in a row
-constexpr std::size_t flood_overhead = 1024;  // of a frame in slices: more than 19 headers and tags
+constexpr unsigned refusals_to_believe = 3;  // of one kind of super-frame, by the TAP, in a row
 
 core::node make_core_node(const node_setup& setup, std::uint16_t port, core::saved_state known, instant at) {
   core::node_config config;
@@ -196,7 +195,7 @@ daemon::daemon(asio::io_context& io, os::channel keeper, node_setup setup, node_
       started_(os::monotonic_now()),
       memory_(std::move(descriptors.state)),
       node_(make_core_node(setup_, udp_.local().port, memory_.found(), {started_, os::wall_now()})),
-      out_(setup_.peers.size() * (setup_.mtu + flood_overhead)),
+      out_(setup_.peers.size()),
       frame_room_(frame_headroom + os::tap::max_frame + 1),
       gate_(setup_.peers.size()),
       ready_({udp_.fd(), tap_.fd(), timer_.fd()}),

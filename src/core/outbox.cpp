@@ -6,9 +6,11 @@
 
 namespace lanloom::core {
 
-outbox::outbox(std::size_t flood)
-    : arena_bytes_(std::max(min_arena, 2 * flood)), arena_(new std::uint8_t[arena_bytes_]) {
-  trains_.reserve(max_trains);
+outbox::outbox(std::size_t peers)
+    : max_trains_(max_trains + peers * flood_trains),
+      arena_bytes_(min_arena + peers * flood_bytes),
+      arena_(new std::uint8_t[arena_bytes_]) {
+  trains_.reserve(max_trains_);
   frames_.reserve(max_slices);
   slices_.reserve(max_slices);
   notices_.reserve(max_notices);
@@ -22,12 +24,12 @@ bool outbox::train::continues_with(const endpoint& next_to, peer_id next_peer, b
 }
 
 [[gnu::hot]] bytes_span outbox::room(std::size_t size) noexcept {
-  if (size > arena_bytes_ - used_ || trains_.size() == max_trains) return {};
+  if (size > arena_bytes_ - used_ || trains_.size() == max_trains_) return {};
   return {arena_.get() + used_, size};
 }
 
 [[gnu::hot]] void outbox::push_train(const endpoint& to, peer_id peer, std::size_t size, std::size_t stride) noexcept {
-  assert(size <= arena_bytes_ - used_ && trains_.size() < max_trains && stride > 0);
+  assert(size <= arena_bytes_ - used_ && trains_.size() < max_trains_ && stride > 0);
   const bytes_view bytes(arena_.get() + used_, size);
   used_ += size;
   if (!trains_.empty() && !train_ended_ && trains_.back().continues_with(to, peer, bytes, stride)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "core/lane_pair.hpp"
+#include "core/trains.hpp"
 
 using namespace lanloom;
 using namespace lanloom::core;
@@ -136,6 +136,39 @@ TEST_CASE("lane: an outbox full of frames, or without room for a reassembled one
   static_cast<void>(q.b.out.keep(outbox::min_arena - 100));
   q.pass();
   q.b.expect_only(drop::outbox_full);
+}
+
+TEST_CASE("lane: a flooded super-frame reaches every peer, also when the outbox is filling") {
+  crypto::initialise();
+  constexpr std::uint16_t peers = 60;
+  for (const bool tcp : {true, false}) {
+    CAPTURE(tcp);
+    side s(1, 1500, peers);
+    for (std::uint16_t i = 0; i < peers; ++i) {
+      const auto key = [] { return crypto::aead_key(crypto::suite::chacha20_poly1305, crypto::secret<32>()); };
+      const session_id id = s.l.reserve({i}, s.source);
+      s.l.set_remote({i}, s.at);
+      s.l.install(std::make_unique<session>(session::identity{{i}, id, 1, true, 1500, begun}, key(), key()));
+      s.l.set_sending({i}, id);
+    }
+    outbox out(peers);
+    while (!out.is_filling()) {
+      REQUIRE(!out.room(5000).empty());
+      static_cast<void>(out.keep(5000));
+    }
+    recipe r;
+    r.tcp = tcp;  // of UDP each segment goes in slices, as no path is measured yet
+    r.payload = 65000;
+    bytes buffer(frame_headroom);
+    const bytes frame = make(r, true);
+    buffer.insert(buffer.end(), frame.begin(), frame.end());
+    s.l.on_frame({bytes_span(buffer).subspan(frame_headroom), meta_of(r, tcp ? 1460 : 1471)}, false, begun, out);
+    s.expect_only(drop::none);
+    std::vector<std::size_t> got(peers);
+    for (const auto& t : out.trains()) got[t.peer.value] += t.bytes.size();
+    CHECK(got.front() > r.payload);
+    CHECK(got == std::vector<std::size_t>(peers, got.front()));
+  }
 }
 
 TEST_CASE("lane: a frame of more than 64 slices does not go") {

@@ -10,6 +10,8 @@
 #include <lanloom/base/endpoint.hpp>
 #include <lanloom/base/super_frame.hpp>
 #include <lanloom/core/ids.hpp>
+#include <lanloom/wire/datagram.hpp>
+#include <lanloom/wire/record.hpp>
 
 #include <memory>
 #include <vector>
@@ -19,6 +21,11 @@ namespace lanloom::core {
 class outbox {
  public:
   static constexpr std::size_t min_arena = 1024 * 1024;
+  // What a super-frame becomes for one peer: 64 KiB and, for each segment, headers and tag; where segments go in
+  // slices, each may be a train of its own. More of this memory than a flood fills is never touched.
+  static constexpr std::size_t flood_trains = wire::max_train_segments;
+  static constexpr std::size_t flood_bytes =
+      64 * 1024 + flood_trains * (wire::train_header_size + wire::max_train_headers + wire::data_overhead);
   // Carried out beyond. Trains that follow each other fill whole calls, the more the better; what is sealed is to be
   // sent while it is in the processor's second cache.
   static constexpr std::size_t warm_bytes = 256 * 1024;
@@ -63,8 +70,8 @@ class outbox {
     endpoint where;
   };
 
-  // `flood`: bytes of datagrams that one frame to all peers becomes; they fit even when it is_filling().
-  explicit outbox(std::size_t flood = 0);
+  // One frame to so many peers fits even when it is_filling(), a super-frame too.
+  explicit outbox(std::size_t peers = 0);
 
   // `size` free bytes of the arena, the same until they are pushed; empty when there are not as many, or no place for
   // another train.
@@ -88,6 +95,7 @@ class outbox {
   void clear() noexcept;
 
  private:
+  std::size_t max_trains_;
   std::size_t arena_bytes_;
   std::unique_ptr<std::uint8_t[]> arena_;
   std::size_t used_ = 0;
