@@ -419,7 +419,7 @@ void lane::release(session_id id) noexcept {
   place& p = places_[id.value & (places_.size() - 1)];
   if (!id || p.id != id) return;
   if (links_[p.peer.value].sending == id) links_[p.peer.value].sending = {};
-  reassembly_.forget(id);
+  reassembly_.forget(id, drops_);
   p = {};
 }
 

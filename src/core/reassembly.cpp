@@ -64,10 +64,13 @@ void reassembly::expire(time_point now, drop_counters& drops) noexcept {
   }
 }
 
-void reassembly::forget(session_id session) noexcept {
+void reassembly::forget(session_id session, drop_counters& drops) noexcept {
   for (auto n = bucket(session); n != none;) {
     const auto next = frames_[n].chain;
-    if (frames_[n].session == session) remove(n);
+    if (frames_[n].session == session) {
+      remove(n);
+      drops.count(drop::reassembly_expired);
+    }
     n = next;
   }
 }

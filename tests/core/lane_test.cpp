@@ -356,6 +356,16 @@ TEST_CASE("lane: slices that make a frame too short or too long, that are pushed
   CHECK(r.b.l.drops()[drop::reassembly_expired] == 16);
 }
 
+TEST_CASE("lane: frames of which a part came are counted when their session ends") {
+  lane_pair p;
+  for (int k = 0; k < 3; ++k) {
+    p.record(bytes{0x30, 0, 2, 0, 1, 2, 3});
+    p.record({});
+  }
+  p.b.l.release(p.b.id);
+  p.b.expect_only(drop::reassembly_expired, 3);
+}
+
 TEST_CASE("lane: a ping is answered to where it came from; pong and bye are told to node") {
   lane_pair p;
   const endpoint other = endpoint::v4({203, 0, 113, 1}, 9);

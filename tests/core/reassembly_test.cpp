@@ -229,7 +229,7 @@ TEST_CASE("reassembly: large frames are bounded by 256 KiB per session and 4 MiB
   CHECK_FALSE(b.finishes(one, 0));  // begins anew and pushes out 10
   CHECK(b.drops[drop::reassembly_full] == 2);
   CHECK(b.finishes(one, 20));
-  b.table.forget(one);
+  b.table.forget(one, b.drops);
 
   const std::uint64_t fit = reassembly::max_bytes / 60'000;
   const auto session = [](std::uint64_t i) { return session_id{static_cast<std::uint32_t>(100 + i)}; };
@@ -241,16 +241,18 @@ TEST_CASE("reassembly: large frames are bounded by 256 KiB per session and 4 MiB
   CHECK_FALSE(b.finishes(session(0), 0));
 }
 
-TEST_CASE("reassembly: forget takes a session's frames, uncounted, and their room is used again") {
+TEST_CASE("reassembly: forget takes a session's frames, counted, and their room is used again") {
   bench b;
   for (int round = 0; round < 1000; ++round) {
     for (std::uint64_t i = 0; i < 16; ++i) b.open(one, 10 * i);
-    b.table.forget(one);
+    b.table.forget(one, b.drops);
   }
   b.open(two, 0);
-  b.table.forget(one);
+  b.table.forget(one, b.drops);
   CHECK(b.finishes(two, 0));
-  CHECK(b.drops == drop_counters{});
+  drop_counters expected;
+  expected.count(drop::reassembly_expired, 16000);
+  CHECK(b.drops == expected);
 }
 
 namespace {
@@ -289,8 +291,8 @@ class model {
       drops.count(drop::reassembly_expired);
     }
   }
-  void forget(session_id session) {
-    frames_.remove_if([&](const auto& f) { return f.session == session; });
+  void forget(session_id session, drop_counters& drops) {
+    drops.count(drop::reassembly_expired, frames_.remove_if([&](const auto& f) { return f.session == session; }));
   }
 
  private:
@@ -390,8 +392,8 @@ void run_model(std::size_t longest, std::uint32_t sessions, std::size_t steps, s
     wire.erase(wire.begin() + static_cast<std::ptrdiff_t>(at));
     now += std::chrono::microseconds(random() % 2048 == 0 ? 1'100'000 : random() % (crowded ? 60 : 2000));
     if (random() % 512 == 0) {
-      real.forget(s.session);
-      expected.forget(s.session);
+      real.forget(s.session, real_drops);
+      expected.forget(s.session, expected_drops);
     }
     const auto whole = real.add(s.session, s.first + s.index, s.index, s.count, s.slice, now, real_drops);
     const auto want = expected.add(s.session, s.first, s.index, s.count, s.slice, now, expected_drops);

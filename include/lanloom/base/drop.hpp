@@ -40,7 +40,7 @@ enum class [[nodiscard]] drop : std::uint8_t {
   reserved_destination,  // 01-80-C2-00-00-01 (pause)
   stray_probe,         // a loop probe from a peer, or on our LAN by a key that is not in our configuration
   reassembly_full,     // pushed out by newer fragments
-  reassembly_expired,  // the rest did not come within a second
+  reassembly_expired,  // the rest did not come within a second, or before the session ended
   // frames either way, with the guard on
   blocked,        // held back: a loop was seen, or the node has just started
   storm_limited,  // more broadcast, multicast or unknown unicast than may pass

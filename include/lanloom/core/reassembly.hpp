@@ -39,7 +39,7 @@ class reassembly {
   [[nodiscard]] time_point expires_at() const noexcept {
     return oldest_ == none ? time_point::max() : frames_[oldest_].started + max_age;
   }
-  void forget(session_id session) noexcept;
+  void forget(session_id session, drop_counters& drops) noexcept;
 
  private:
   // Frames are named by their place in frames_, which is also the place of their buffer.
