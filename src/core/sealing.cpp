@@ -124,6 +124,9 @@ drop sealing::seal_train(const outgoing& frame, std::size_t size) noexcept {
   std::copy_n(frame.bytes.begin(), headers.size(), headers.begin());
   const std::size_t all = frame.payload();
   const std::size_t count = size == 0 ? 1 : ceiling(all, size);
+  // All of it or nothing: a part would only take the room of others.
+  const std::size_t stride = wire::train_header_size + headers.size() + size + wire::data_overhead;
+  if (out_.room(count * stride).empty()) return drop::outbox_full;
   for (std::size_t first = 0; first < count; first += wire::max_train_segments) {
     const std::size_t last = std::min(first + wire::max_train_segments, count) - 1;
     const std::size_t end = last + 1 == count ? all : (last + 1) * size;

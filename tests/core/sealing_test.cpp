@@ -114,6 +114,17 @@ TEST_CASE("sealing: a full outbox") {
   }
 }
 
+TEST_CASE("sealing: of a train that does not fit the outbox nothing is sealed") {
+  bench b;
+  recipe r;
+  r.tcp = false;
+  r.payload = 60000;
+  parsed p(make(r, true), meta_of(r, 1));
+  REQUIRE(p.result == drop::none);
+  CHECK(b.seal(p.frame, room) == drop::outbox_full);
+  CHECK(b.out.empty());
+}
+
 TEST_CASE("sealing: a single packet too large for the path is cut as TCP, in slices otherwise") {
   for (const bool partial : {true, false}) {
     for (int what = 0; what < 5; ++what) {
