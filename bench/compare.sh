@@ -7,11 +7,12 @@
 #   sudo bench/compare.sh              five rounds, about 25 minutes
 #   sudo bench/compare.sh --quick      one short round of everything, about 3 minutes: for a look, not for a claim
 #
-# The cells base and idle are for all candidates at inner MTU 1400: one TCP stream, four streams, what the daemons of both
-# hosts spent on the stream; and the idle round trip, in turns (idle.py). Every other cell changes one thing, for lanloom,
-# fastd and VXLAN (see cells_of_factors below; CELLS in report.py says what each is). Writes compare.json, compare.md and
-# the plots *.svg to DIRECTORY (build/bench) and prints the table: medians with least and greatest. Absolute figures move
-# with the machine and its load; compare inside one run.
+# The cells base and idle are for all candidates at inner MTU 1400: one TCP stream, four streams, what the daemons of
+# both hosts spent on the stream; and the idle round trip, in turns (idle.py). Every other cell changes one thing, for
+# lanloom, fastd and VXLAN (see cells_of_factors below; CELLS in report.py says what each is), mtu-1500 also for
+# lanloom without encryption, where -DLANLOOM_BENCH=ON has built that. Writes compare.json, compare.md and the plots
+# *.svg to DIRECTORY (build/bench) and prints the table: medians with least and greatest. Absolute figures move with
+# the machine and its load; compare inside one run.
 #
 # The single streams of the cells base and mtu-1500 run 5 s: how wide TCP's congestion window is after its start differs
 # from stream to stream, and it takes seconds to grow. The other streams run 1.5 or 3 s (--quick: 1.5 s).
