@@ -89,7 +89,7 @@ daemon() { # daemon NAME HOST LOG COMMAND...
 
 lanloom_up() {
   local name=$1 n=$2 mtu=$3 host line directory program=$LANLOOM
-  if [ "$name" = lanloom-identity ]; then program=$identity_program; fi
+  if [[ $name == lanloom-identity* ]]; then program=$identity_program; fi
   local -A key=()
   for host in A B; do
     mkdir -p "$lab_dir/$n/$host"

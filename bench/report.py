@@ -22,7 +22,7 @@ RATIOS = [
      ("mtu-1500", "vxlan", "stream_gbit"), 0.45),
     ("one TCP stream, beside the same without encryption", ("base", "lanloom", "stream_gbit"),
      ("base", "lanloom-identity", "stream_gbit"), 0.75),
-    ("one TCP stream at inner MTU 1500, beside the same there", ("mtu-1500", "lanloom", "stream_gbit"),
+    ("one TCP stream at inner MTU 1500, beside the same without encryption", ("mtu-1500", "lanloom", "stream_gbit"),
      ("mtu-1500", "lanloom-identity", "stream_gbit"), 0.75),
     ("ChaCha20-Poly1305, beside fastd", ("base", "lanloom-chacha20", "stream_gbit"), ("base", "fastd", "stream_gbit"), 2.5),
     ("AES-256-GCM by libsodium, beside fastd", ("base", "lanloom-libsodium", "stream_gbit"), ("base", "fastd", "stream_gbit"), 4.5),

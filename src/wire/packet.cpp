@@ -92,7 +92,7 @@ bool has_signature(bytes_view options) noexcept {
       continue;
     }
     if (options[at] == option_md5 || options[at] == option_ao) return true;
-    if (at + 1 == options.size() || options[at + 1] < 2) return true;
+    if (at + 1 == options.size() || options[at + 1] < 2 || options[at + 1] > options.size() - at) return true;
     at += options[at + 1];
   }
   return false;

@@ -80,7 +80,7 @@ packets() { # packets COMMAND INTERFACE rx|tx
   "$1" ip -j -s -s link show "$2" | python3 -c "import json, sys; print(json.load(sys.stdin)[0]['stats64']['$3']['packets'])"
 }
 
-# 4 MiB are about 3000 segments. A train that the kernel will cut counts as one here.
+# 4 MiB are about 3000 segments, the UDP packets of the case some 400. A train that the kernel will cut counts as one.
 a_stream_leaves_in_trains() {
   local before sent
   before=$(packets alpha u0 tx)
@@ -94,6 +94,7 @@ case_of a_stream_leaves_in_trains
 small_frames_that_wait_together_share_datagrams() {
   local before arrived sent node _
   node=$(node_of alpha)
+  pings n1 10.5.0.31 # so that the neighbour is known
   before=$(packets alpha u0 tx)
   arrived=$(packets n3 veth31 rx)
   kill -STOP "$node"

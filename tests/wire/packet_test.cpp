@@ -141,6 +141,7 @@ TEST_CASE("packet: what is signed, or has options that cannot be read, may not b
   CHECK_FALSE(may({29, 16, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
   CHECK_FALSE(may({1, 1, 1, 8}));
   CHECK_FALSE(may({8, 0, 1, 1}));
+  CHECK_FALSE(may({1, 1, 8, 10}));
 }
 
 TEST_CASE("packet: CWR, DHCP") {

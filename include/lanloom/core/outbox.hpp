@@ -21,8 +21,8 @@ namespace lanloom::core {
 class outbox {
  public:
   static constexpr std::size_t min_arena = 1024 * 1024;
-  // What a super-frame becomes for one peer: 64 KiB and, for each segment, headers and tag; where segments go in
-  // slices, each may be a train of its own. More of this memory than a flood fills is never touched.
+  // What a super-frame of up to 128 segments becomes for one peer: 64 KiB and, for each segment, headers and tag; where
+  // segments go in slices, each may be a train of its own. More of this memory than a flood fills is never touched.
   static constexpr std::size_t flood_trains = wire::max_train_segments;
   static constexpr std::size_t flood_bytes =
       64 * 1024 + flood_trains * (wire::train_header_size + wire::max_train_headers + wire::data_overhead);
@@ -70,7 +70,7 @@ class outbox {
     endpoint where;
   };
 
-  // One frame to so many peers fits even when it is_filling(), a super-frame too.
+  // One frame to so many peers fits even when it is_filling(), a super-frame of up to 128 segments too.
   explicit outbox(std::size_t peers = 0);
 
   // `size` free bytes of the arena, the same until they are pushed; empty when there are not as many, or no place for

@@ -21,8 +21,8 @@ class storm_limit {
   // Mbit/s in packets of 1316 bytes; towards 100 peers they are 10^5 datagrams a second, which one core still seals and
   // sends. At once: a sweep of ARP requests over a subnet of 1000 addresses.
   static constexpr token_bucket::rate out{std::chrono::milliseconds{1}, 1000};
-  // What a peer with this limit let out in its burst and the second after may arrive bunched, and is not to be cut
-  // again.
+  // What a peer with this limit let out in its burst and the second after may arrive bunched, and is not to be limited
+  // again; but TCP that was re-cut to a narrow path arrives as more packets than left.
   static constexpr token_bucket::rate in{std::chrono::milliseconds{1}, 2000};
   // A bridge sends one BPDU in 2 s at rest, and at most 10 while the tree changes (Transmit Hold Count).
   static constexpr token_bucket::rate bpdu{std::chrono::milliseconds{50}, 40};
