@@ -2,6 +2,7 @@
 #include "privileges.hpp"
 
 #include <lanloom/app/doctor_checks.hpp>
+#include <lanloom/app/offloads.hpp>
 #include <lanloom/crypto/aead.hpp>
 #include <lanloom/crypto/gcm_engine.hpp>
 #include <lanloom/os/clock.hpp>
@@ -136,16 +137,17 @@ findings check_offloads(examination& e) {
 
 finding judge_cipher(cipher_choice choice, offload_choice wish, bool has_aes) {
   constexpr const char* id = "cipher";
+  const auto engine = crypto::gcm_engine::choose(accelerator_by(wish));
+  const std::string why(engine.reason());
+  if (wish == offload_choice::on && !engine.accelerated()) {
+    return fail(id, "libipsec-mb cannot be used, because " + why + ", and [offload] accelerator = \"on\" asks for it",
+                "write [offload] accelerator = \"auto\"");
+  }
   if (has_aes) {
     if (choice == cipher_choice::chacha20_poly1305) {
       return pass(id, "the processor has AES instructions; the file asks for chacha20-poly1305");
     }
-    using crypto::accelerator;
-    const auto engine = crypto::gcm_engine::choose(wish == offload_choice::off  ? accelerator::off
-                                                   : wish == offload_choice::on ? accelerator::on
-                                                                                : accelerator::automatic);
-    const auto by = engine.accelerated() ? std::string("libipsec-mb")
-                                         : "libsodium: libipsec-mb is not used, " + std::string(engine.reason());
+    const auto by = engine.accelerated() ? "libipsec-mb" : "libsodium: libipsec-mb is not used, " + why;
     return pass(id, "the processor has AES instructions; aes-256-gcm is computed by " + by);
   }
   const std::string what = "the processor has no AES instructions";
@@ -158,8 +160,9 @@ finding judge_cipher(cipher_choice choice, offload_choice wish, bool has_aes) {
 }
 
 findings check_cipher(examination& e) {
-  const config asked = e.has_file() ? e.file() : config{};
-  return {judge_cipher(asked.node.cipher, asked.offload.accelerator, crypto::available(crypto::suite::aes_256_gcm))};
+  const auto cipher = e.has_file() ? e.file().node.cipher : cipher_choice::automatic;
+  const auto accelerator = e.has_file() ? e.file().offload.accelerator : offload_choice::automatic;
+  return {judge_cipher(cipher, accelerator, crypto::available(crypto::suite::aes_256_gcm))};
 }
 
 finding judge_clock(wall_time now) {

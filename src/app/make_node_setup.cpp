@@ -31,20 +31,14 @@ std::uint8_t suites_of(cipher_choice choice) {
 }
 
 crypto::accelerator accelerator_of(offload_choice wanted) {
-  switch (wanted) {
-    case offload_choice::automatic:
-      return crypto::accelerator::automatic;
-    case offload_choice::off:
-      return crypto::accelerator::off;
-    case offload_choice::on:
-      break;
-  }
-  const auto engine = crypto::gcm_engine::choose(crypto::accelerator::on);
+  const auto wish = accelerator_by(wanted);
+  if (wish != crypto::accelerator::on) return wish;
+  const auto engine = crypto::gcm_engine::choose(wish);
   if (!engine.accelerated()) {
     throw setup_error("[offload] accelerator = \"on\": libipsec-mb cannot be used, because " +
                       std::string(engine.reason()) + "; use \"auto\"");
   }
-  return crypto::accelerator::on;
+  return wish;
 }
 }  // namespace
 

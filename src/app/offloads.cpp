@@ -19,6 +19,18 @@ bool chosen(offload_choice choice, bool found) {
 
 }  // namespace
 
+crypto::accelerator accelerator_by(offload_choice wanted) noexcept {
+  switch (wanted) {
+    case offload_choice::automatic:
+      return crypto::accelerator::automatic;
+    case offload_choice::on:
+      return crypto::accelerator::on;
+    case offload_choice::off:
+      return crypto::accelerator::off;
+  }
+  return crypto::accelerator::automatic;
+}
+
 offload_setup choose_offloads(const offload_config& wanted, const os::kernel_offloads& found) {
   offload_setup out;
   const bool any = wanted.tap_gso != offload_choice::off;

@@ -5,6 +5,7 @@
 #include <lanloom/app/doctor.hpp>
 #include <lanloom/app/doctor_checks.hpp>
 #include <lanloom/crypto/gcm_engine.hpp>
+#include <lanloom/crypto/keys.hpp>
 
 #include "example_host.hpp"
 #include "os/partner.hpp"
@@ -174,6 +175,7 @@ TEST_CASE("a node that runs as nobody is warned of") {
 }
 
 TEST_CASE("nft, cipher and clock are judged") {
+  crypto::initialise();
   using verdict = finding::verdict;
   CHECK(judge_nft("nftables v1.0.6 (Lester Gooch #5)\n", true).result == verdict::pass);
   CHECK(judge_nft("nftables v0.9.8 (E.D.S.)\n", true).result == verdict::fail);
@@ -188,8 +190,11 @@ TEST_CASE("nft, cipher and clock are judged") {
     return judge_cipher(cipher_choice::automatic, accelerator, true).what;
   };
   CHECK(by(offload_choice::off).ends_with("by libsodium: libipsec-mb is not used, it is switched off"));
-  CHECK(by(offload_choice::on).ends_with("by libipsec-mb") ==
-        crypto::gcm_engine::choose(crypto::accelerator::on).accelerated());
+  const bool accelerated = crypto::gcm_engine::choose(crypto::accelerator::on).accelerated();
+  CHECK(by(offload_choice::on).ends_with("by libipsec-mb") == accelerated);
+  for (const auto choice : {cipher_choice::automatic, cipher_choice::chacha20_poly1305}) {
+    CHECK(judge_cipher(choice, offload_choice::on, true).result == (accelerated ? verdict::pass : verdict::fail));
+  }
   CHECK(judge_clock(wall_time(std::chrono::hours(24))).result == verdict::warn);
   CHECK(judge_clock(wall_time(std::chrono::seconds(1800000000))).result == verdict::pass);
 }

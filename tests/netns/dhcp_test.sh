@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # dhcp_test.sh - a DHCP server on one host serves the containers of the other. The server answers from a socket of its
-# kernel, which leaves the checksum open; the client reads raw frames.
+# kernel, which leaves the checksum open; the client reads raw frames. It refuses a wrong checksum, but forgives one that
+# its kernel says is open: that none is left open is offload_test's.
 #
 #      ns1 udhcpc --- alpha ===== underlay ===== beta --- ns3 dnsmasq, 10.5.0.31
 needs=("dnsmasq-base dnsmasq" "busybox-static busybox")
 . "$(dirname "$0")/lib.sh"
+
+# Distributions divide busybox differently.
+busybox --list | grep -qx udhcpc || { echo "skip dhcp: this busybox has no udhcpc"; exit 0; }
 
 two_hosts
 must up alpha beta

@@ -13,6 +13,9 @@
 
 namespace lanloom::app {
 
+// What the configuration says of libipsec-mb, as crypto says it.
+[[nodiscard]] crypto::accelerator accelerator_by(offload_choice wanted) noexcept;
+
 [[nodiscard]] offload_setup choose_offloads(const offload_config& wanted, const os::kernel_offloads& found);
 
 // Names of what does not work here though nobody switched it off, for the log: "tso4", "uso", "udp_gso", ...
