@@ -35,6 +35,12 @@ bool sums_where(const offload& meta, const wire::packet& p) noexcept {
   return drop::none;
 }
 
+// CWR of a single packet may be a bit of a counter that each segment repeats (Accurate ECN); of a super-frame the
+// kernel says what it is.
+bool may_be_cut_alone(bytes_view headers, const wire::packet& of) noexcept {
+  return wire::may_be_cut(headers, of) && !wire::has_cwr(headers, of);
+}
+
 }  // namespace
 
 [[gnu::hot]] drop parse_outgoing(const super_frame& frame, std::size_t max_frame, outgoing& out) noexcept {
@@ -72,17 +78,17 @@ bool make_super(outgoing& frame) noexcept {
     const auto found = wire::parse_packet(frame.bytes);
     if (!found || found->payload > wire::max_train_headers || found->stated == 0) return false;
     if (found->stated != frame.bytes.size() - found->payload) return false;
-    if (!wire::may_be_cut(frame.bytes, *found) || !wire::make_partial(frame.bytes, *found)) return false;
+    if (!may_be_cut_alone(frame.bytes, *found) || !wire::make_partial(frame.bytes, *found)) return false;
     frame.packet = *found;
   } else if (frame.is == outgoing::shape::partial) {
     if (frame.packet.stated == 0 || frame.packet.stated != frame.payload()) return false;
-    if (!wire::may_be_cut(frame.headers(), frame.packet)) return false;
+    if (!may_be_cut_alone(frame.headers(), frame.packet)) return false;
   }
   frame.is = outgoing::shape::super;
   frame.may_be_cut = true;
   frame.meta.partial_checksum = true;
   frame.meta.gso = kind_of(frame.packet);
-  frame.meta.ecn = wire::has_cwr(frame.headers(), frame.packet);
+  frame.meta.ecn = false;
   frame.meta.checksum_start = static_cast<std::uint16_t>(frame.packet.transport);
   frame.meta.checksum_offset = static_cast<std::uint16_t>(frame.packet.checksum_offset());
   frame.meta.segment_size = static_cast<std::uint16_t>(frame.payload());
