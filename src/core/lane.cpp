@@ -288,7 +288,10 @@ bool lane::send_staged(peer_id peer, time_point now, outbox& out) noexcept {
 
 drop lane::on_segment(const addressed& from, const wire::train_view& segment, time_point now, outbox& out) noexcept {
   if (segment.index > from.counter) return drop::bad_record;
-  if (runs_.full()) deliver_runs(now, out);
+  // Runs are put in the order of counters: what came under the session before this one stays before.
+  session_id& brings = links_[from.peer.value].brings;
+  if (runs_.full() || brings != from.session) deliver_runs(now, out);
+  brings = from.session;
   const wire::packet* known = runs_.known(segment);
   const auto packet = known != nullptr ? std::optional(*known) : wire::examine_headers(segment);
   if (!packet) return drop::bad_record;

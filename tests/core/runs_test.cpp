@@ -128,6 +128,57 @@ TEST_CASE("runs: TCP cut anew to the path, and single packets too large for it")
   p.b.expect_only(drop::none);
 }
 
+TEST_CASE("runs: a single packet with CWR is never cut, as each segment would need it or none") {
+  lane_pair p;
+  p.measure_path();
+  for (const bool partial : {true, false}) {
+    recipe r;
+    r.payload = 1440;
+    r.flags = 0x90;
+    p.a.send(make(r, partial), begun, partial ? meta_of(r, 0) : offload{});
+    p.b.out.clear();
+    p.b.kept.clear();
+    p.b.kept.reserve(8);
+    arrive_together(p.b, p.a.datagrams(), p.a.at);
+    CHECK(flatten(r, p.b) == std::vector<bytes>{make(r)});
+  }
+  p.b.expect_only(drop::none);
+}
+
+TEST_CASE("runs: at a rekey within a batch, what came first is written first") {
+  lane_pair p;
+  for (std::uint32_t rekey = 1; rekey <= 16; ++rekey) {  // session ids are random
+    recipe r;
+    r.payload = 800;
+    r.seed = 2 * rekey;
+    const bytes before = make(r);
+    send_super(p.a, r, 400);
+    auto batch = p.a.datagrams();
+
+    const session_id old_a = p.a.id, old_b = p.b.id;
+    p.a.id = p.a.l.reserve({}, p.a.source);
+    p.b.id = p.b.l.reserve({}, p.b.source);
+    lane_pair::install(p.a, p.b.id, true, 1, 2);
+    lane_pair::install(p.b, p.a.id, false, 2, 1);
+    r.seed = 2 * rekey + 1;
+    send_super(p.a, r, 400);
+    for (bytes& d : p.a.datagrams()) batch.push_back(std::move(d));
+
+    p.b.out.clear();
+    p.b.kept.clear();
+    p.b.kept.reserve(batch.size());
+    arrive_together(p.b, std::move(batch), p.a.at);
+    const auto frames = p.b.frames();
+    REQUIRE(frames.size() == 2);
+    CHECK(std::equal(frames[0].begin() + 54, frames[0].end(), before.begin() + 54));
+    const bytes after = make(r);
+    CHECK(std::equal(frames[1].begin() + 54, frames[1].end(), after.begin() + 54));
+    p.a.l.release(old_a);
+    p.b.l.release(old_b);
+  }
+  p.b.expect_only(drop::none);
+}
+
 TEST_CASE("runs: a whole train is one write, whichever way it comes; what is between trains stays between") {
   lane_pair p;
   recipe r;

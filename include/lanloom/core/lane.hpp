@@ -52,6 +52,7 @@ class lane {
   struct link {
     session_id sending;              // current session; 0: none
     session_id theirs;               // under which the peer sends, where that is another long after `sending` began
+    session_id brings;               // under which its last segment came
     std::optional<endpoint> remote;  // where datagrams go
     candidates elsewhere;            // where handshakes go, too
     std::optional<time_point> last_sent;

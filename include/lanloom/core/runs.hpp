@@ -8,7 +8,7 @@
 // Invariants: (1) at most `capacity` segments, memory taken at construction; (2) segments of a run have one session and
 // consecutive counters, and either consecutive indices and the same gso, ecn, count, headers and segment size, or they
 // are whole packets, and cutting their run gives each of them back, byte for byte; (3) runs come in the order of
-// counters, per session.
+// counters, per session; who pushes takes all before the segments of a peer's next session.
 // Owner: lane. Segments borrow the batch. Spec: PROTOCOL.md 4.2.
 #pragma once
 
