@@ -90,8 +90,8 @@ a_stream_leaves_in_trains() {
 }
 case_of a_stream_leaves_in_trains
 
-# The node finds all of them when it goes on: 13 of these go into a datagram. Counted are bytes, as datagrams that share
-# a call are one packet here: the frames are 9100 bytes, and what encloses one alone 35 and more.
+# The node finds all of them when it goes on: some 25 of these go into a datagram. Counted are bytes, as datagrams that
+# share a call are one packet here: the frames are 9100 bytes, and what encloses one alone 35 and more.
 small_frames_that_wait_together_share_datagrams() {
   local before arrived sent node _
   node=$(node_of alpha)
