@@ -49,6 +49,15 @@ bytes numbered(const recipe& r, std::size_t k, bool partial) {
   return make(one, partial);
 }
 
+// One packet, its checksum open or complete; what becomes of it arrives in one batch.
+void cross_alone(lane_pair& p, const recipe& r, bool partial) {
+  p.a.send(make(r, partial), begun, partial ? meta_of(r, 0) : offload{});
+  p.b.out.clear();
+  p.b.kept.clear();
+  p.b.kept.reserve(8);
+  arrive_together(p.b, p.a.datagrams(), p.a.at);
+}
+
 // Single packets in one batch. Returns how many frames were written to the other TAP.
 std::size_t arrive_singly(lane_pair& p, const recipe& r, const std::vector<bytes>& packets) {
   p.a.out.clear();
@@ -117,11 +126,7 @@ TEST_CASE("runs: TCP cut anew to the path, and single packets too large for it")
   for (const bool partial : {true, false}) {
     recipe r;
     r.payload = 1440;
-    p.a.send(make(r, partial), begun, partial ? meta_of(r, 0) : offload{});
-    p.b.out.clear();
-    p.b.kept.clear();
-    p.b.kept.reserve(8);
-    arrive_together(p.b, p.a.datagrams(), p.a.at);
+    cross_alone(p, r, partial);
     CHECK(p.b.out.frames().size() == 1);
     CHECK(flatten(r, p.b) == cut(r, make(r), carried(r)));
   }
@@ -135,11 +140,7 @@ TEST_CASE("runs: a single packet with CWR is never cut, as each segment would ne
     recipe r;
     r.payload = 1440;
     r.flags = 0x90;
-    p.a.send(make(r, partial), begun, partial ? meta_of(r, 0) : offload{});
-    p.b.out.clear();
-    p.b.kept.clear();
-    p.b.kept.reserve(8);
-    arrive_together(p.b, p.a.datagrams(), p.a.at);
+    cross_alone(p, r, partial);
     CHECK(flatten(r, p.b) == std::vector<bytes>{make(r)});
   }
   p.b.expect_only(drop::none);

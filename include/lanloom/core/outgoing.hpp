@@ -37,8 +37,9 @@ struct outgoing {
 // `max_frame` is MTU + 22.
 drop parse_outgoing(const super_frame& frame, std::size_t max_frame, outgoing& out) noexcept;
 
-// A whole TCP packet that is too large for a path becomes a super-frame of segments of `size` bytes at most, if it may
-// be cut and its checksum is right; else nothing changes and the result is false. Also for a partial one.
+// A whole TCP packet that is too large for a path becomes a super-frame of one segment, to be cut as its path needs, if
+// it may be cut, has no CWR and its checksum is right; else nothing changes and the result is false. Also for a partial
+// one.
 [[nodiscard]] bool make_super(outgoing& frame) noexcept;
 // The checksum of a partial frame is completed.
 void make_whole(outgoing& frame) noexcept;

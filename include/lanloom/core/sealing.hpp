@@ -4,7 +4,8 @@
 // Everything is sealed straight from the frame's own buffer into the outbox: record headers are written in front of
 // what they belong to, over bytes that are sealed already; of a frame that goes to further peers these are put back.
 // Invariants: (1) the datagrams of a frame are under one session, with consecutive counters; (2) a record is never
-// larger than `room`; (3) a TCP packet that may be cut never goes in slices.
+// larger than `room`; (3) a TCP packet that may be cut never goes in slices, but a
+// single one with CWR.
 // Owner: lane, for one frame. Drops: outbox_full, long_frame. Spec: PROTOCOL.md 4.1 to 4.3.
 #pragma once
 
